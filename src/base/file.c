@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+/* Reading */
+
+bool ks_file_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+static bool require_regular(const struct stat *st, struct ks_error *err)
+{
+	if (S_ISREG(st->st_mode))
+		return true;
+	return ks_fail(err, KS_ERR_INPUT, "%s, not a regular file",
+		       S_ISDIR(st->st_mode) ? "a directory" :
+		       S_ISFIFO(st->st_mode) ? "a FIFO" :
+		       S_ISSOCK(st->st_mode) ? "a socket" :
+		       S_ISLNK(st->st_mode) ? "a symlink" : "a device");
+}
+
+/* Looks before it opens: opening a device or a FIFO can already have an effect. */
+static bool open_regular(const struct ks_place *place, int *fd, struct stat *st,
+			 struct ks_error *err)
+{
+	if (fstatat(place->dir, place->name, st, AT_SYMLINK_NOFOLLOW))
+		return ks_fail_errno(err, "open");
+	if (!require_regular(st, err) ||
+	    !ks_place_open(place, O_RDONLY | O_NONBLOCK | O_NOCTTY, fd, err))
+		return false;
+	if (fstat(*fd, st))
+		return ks_fail_errno(err, "stat");
+	return require_regular(st, err);
+}
+
+/* One byte more than the file has is asked for, so that one that grows is noticed. */
+static bool read_all(int fd, size_t size, struct ks_buf *buf, struct ks_error *err)
+{
+	if (!ks_buf_reserve(buf, size + 1, err))
+		return false;
+	while (buf->len < buf->cap) {
+		ssize_t n = read(fd, buf->data + buf->len, buf->cap - buf->len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return ks_fail_errno(err, "read");
+		if (n == 0)
+			break;
+		buf->len += (size_t)n;
+	}
+	return true;
+}
+
+bool ks_file_read(const struct ks_place *place, size_t limit, struct ks_buf *buf, struct stat *st,
+		  struct ks_error *err)
+{
+	KS_FD fd = -1;
+	struct stat after;
+
+	if (!open_regular(place, &fd, st, err))
+		return false;
+	if ((uint64_t)st->st_size > limit)
+		return ks_fail(err, KS_ERR_INPUT, "%lld bytes, more than the limit of %zu",
+			       (long long)st->st_size, limit);
+	if (!read_all(fd, (size_t)st->st_size, buf, err))
+		return false;
+	if (fstat(fd, &after))
+		return ks_fail_errno(err, "stat");
+	if (buf->len != (size_t)st->st_size || !ks_file_same(st, &after))
+		return ks_fail(err, KS_ERR_CHANGED, "changed while it was read");
+	return true;
+}
+
+bool ks_file_read_path(const char *root, const char *path, size_t limit, struct ks_buf *buf,
+		       struct stat *st, struct ks_error *err)
+{
+	KS_PLACE place = KS_PLACE_NONE;
+
+	return ks_place_find(&place, root, path, err) && ks_file_read(&place, limit, buf, st, err);
+}
+
+/* Writing: a new file is staged beside the old one and takes its name when it is complete. */
+
+struct stage {
+	int parent;    /* the directory, open for reading so that it can be synced */
+	int fd;	       /* the new file */
+	char name[48]; /* its temporary name; empty while it has none */
+};
+
+#define STAGE __attribute__((cleanup(stage_drop))) struct stage
+#define STAGE_NONE { .parent = -1, .fd = -1 }
+
+static void stage_drop(struct stage *s)
+{
+	if (s->name[0])
+		unlinkat(s->parent, s->name, 0);
+	ks_fd_close(&s->fd);
+	ks_fd_close(&s->parent);
+}
+
+static bool pick_name(char *name, size_t size, struct ks_error *err)
+{
+	uint64_t random;
+
+	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return ks_fail_errno(err, "random number");
+	snprintf(name, size, ".kernel-sign-%016llx.tmp", (unsigned long long)random);
+	return true;
+}
+
+static bool can_be_linked(int fd)
+{
+	char self[40];
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	return access(self, F_OK) == 0;
+}
+
+/* Unnamed where the file system can: then nothing is left behind, however we end. */
+static bool stage_open(struct stage *s, int dir, struct ks_error *err)
+{
+	s->parent = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->parent < 0)
+		return ks_fail_errno(err, "open directory");
+	s->fd = openat(s->parent, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	if (s->fd >= 0 && can_be_linked(s->fd))
+		return true;
+	if (s->fd < 0 && errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT)
+		return ks_fail_errno(err, "make a file in the directory");
+	ks_fd_close(&s->fd);
+	if (!pick_name(s->name, sizeof(s->name), err))
+		return false;
+	s->fd = openat(s->parent, s->name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC,
+		       0600);
+	if (s->fd < 0) {
+		s->name[0] = '\0';
+		return ks_fail_errno(err, "make a file in the directory");
+	}
+	return true;
+}
+
+static bool stage_write(struct stage *s, struct ks_view content, struct ks_error *err)
+{
+	size_t done = 0;
+
+	while (done < content.len) {
+		ssize_t n = write(s->fd, content.data + done, content.len - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return ks_fail_errno(err, "write");
+		done += (size_t)n;
+	}
+	return true;
+}
+
+static bool stage_sync(struct stage *s, struct ks_error *err)
+{
+	if (fsync(s->fd))
+		return ks_fail_errno(err, "write (fsync)");
+	return true;
+}
+
+static bool stage_link(struct stage *s, struct ks_error *err)
+{
+	char self[40], name[sizeof(s->name)];
+
+	if (s->name[0])
+		return true;
+	if (!pick_name(name, sizeof(name), err))
+		return false;
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", s->fd);
+	if (linkat(AT_FDCWD, self, s->parent, name, AT_SYMLINK_FOLLOW))
+		return ks_fail_errno(err, "make a file in the directory");
+	memcpy(s->name, name, sizeof(name));
+	return true;
+}
+
+static bool stage_close(struct stage *s, struct ks_error *err)
+{
+	int fd = s->fd;
+
+	s->fd = -1;
+	if (close(fd))
+		return ks_fail_errno(err, "write (close)");
+	return true;
+}
+
+/* From here on the new file is in place: a failing sync is reported, but nothing is undone. */
+static bool stage_commit(struct stage *s, const char *name, struct ks_error *err)
+{
+	if (renameat(s->parent, s->name, s->parent, name))
+		return ks_fail_errno(err, "rename");
+	s->name[0] = '\0';
+	if (fsync(s->parent))
+		return ks_fail_errno(err, "replaced, but the directory could not be synced");
+	return true;
+}
+
+/* Extended attributes */
+
+static bool is_carried(const char *attr)
+{
+	return strcmp(attr, "security.ima") != 0 && strcmp(attr, "security.evm") != 0;
+}
+
+static bool list_attrs(int fd, struct ks_buf *names, struct ks_error *err)
+{
+	ssize_t len = flistxattr(fd, NULL, 0);
+
+	if (len < 0)
+		return errno == ENOTSUP ? true : ks_fail_errno(err, "list extended attributes");
+	if (len == 0)
+		return true;
+	if (!ks_buf_reserve(names, (size_t)len, err))
+		return false;
+	len = flistxattr(fd, (char *)names->data, names->cap);
+	if (len < 0)
+		return ks_fail_errno(err, "list extended attributes");
+	names->len = (size_t)len;
+	return true;
+}
+
+/* *FOUND is false where the file has no such attribute. */
+static bool get_attr(int fd, const char *attr, struct ks_buf *value, bool *found,
+		     struct ks_error *err)
+{
+	ssize_t len = fgetxattr(fd, attr, NULL, 0);
+
+	*found = len >= 0;
+	if (len < 0)
+		return errno == ENODATA || errno == ENOTSUP ? true : ks_fail_errno(err, attr);
+	if (!ks_buf_reserve(value, (size_t)len + 1, err))
+		return false;
+	len = fgetxattr(fd, attr, value->data, value->cap);
+	if (len < 0)
+		return ks_fail_errno(err, attr);
+	value->len = (size_t)len;
+	return true;
+}
+
+/* Compared first: a label that is already right need not be one that we may set. */
+static bool copy_attr(int from, int to, const char *attr, struct ks_error *err)
+{
+	KS_BUF wanted = { 0 };
+	KS_BUF present = { 0 };
+	bool in_old, in_new;
+
+	if (!get_attr(from, attr, &wanted, &in_old, err) ||
+	    !get_attr(to, attr, &present, &in_new, err))
+		return false;
+	if (!in_old || (in_new && ks_view_equal(ks_buf_view(&wanted), ks_buf_view(&present))))
+		return true;
+	if (fsetxattr(to, attr, wanted.data, wanted.len, 0)) {
+		ks_fail_errno(err, attr);
+		return ks_at(err, "cannot keep the extended attribute");
+	}
+	return true;
+}
+
+/* What the directory gave the new file and the old one has not: a default ACL, say. */
+static bool drop_attr(int from, int to, const char *attr, struct ks_error *err)
+{
+	if (fgetxattr(from, attr, NULL, 0) >= 0 || errno != ENODATA)
+		return true;
+	if (fremovexattr(to, attr) && errno != ENODATA)
+		return ks_fail_errno(err, attr);
+	return true;
+}
+
+static bool each_attr(int listed, int from, int to,
+		      bool (*apply)(int from, int to, const char *attr, struct ks_error *err),
+		      struct ks_error *err)
+{
+	KS_BUF names = { 0 };
+
+	if (!list_attrs(listed, &names, err))
+		return false;
+	for (size_t i = 0; i < names.len; i += strlen((char *)names.data + i) + 1)
+		if (is_carried((char *)names.data + i) &&
+		    !apply(from, to, (char *)names.data + i, err))
+			return false;
+	return true;
+}
+
+static bool copy_metadata(int from, const struct stat *old, int to, struct ks_error *err)
+{
+	struct stat now;
+
+	if (fstat(to, &now))
+		return ks_fail_errno(err, "stat");
+	if ((now.st_uid != old->st_uid || now.st_gid != old->st_gid) &&
+	    fchown(to, old->st_uid, old->st_gid))
+		return ks_fail_errno(err, "cannot keep the owner");
+	/* Attributes before the mode: a new file is 0600 until all of it is right. */
+	if (!each_attr(to, from, to, drop_attr, err) || !each_attr(from, from, to, copy_attr, err))
+		return false;
+	if (fchmod(to, old->st_mode & 07777))
+		return ks_fail_errno(err, "cannot keep the mode");
+	return true;
+}
+
+static bool still_there(const struct ks_place *place, const struct stat *old, struct ks_error *err)
+{
+	struct stat now;
+
+	if (fstatat(place->dir, place->name, &now, AT_SYMLINK_NOFOLLOW) || !ks_file_same(old, &now))
+		return ks_fail(err, KS_ERR_CHANGED, "changed by another program meanwhile");
+	return true;
+}
+
+bool ks_file_replace(const struct ks_place *place, const struct stat *old, struct ks_view content,
+		     struct ks_error *err)
+{
+	STAGE stage = STAGE_NONE;
+	KS_FD from = -1;
+	struct stat st;
+
+	if (!open_regular(place, &from, &st, err))
+		return false;
+	if (!ks_file_same(old, &st))
+		return ks_fail(err, KS_ERR_CHANGED, "changed by another program meanwhile");
+	return stage_open(&stage, place->dir, err) && stage_write(&stage, content, err) &&
+	       copy_metadata(from, old, stage.fd, err) && stage_sync(&stage, err) &&
+	       stage_link(&stage, err) && stage_close(&stage, err) &&
+	       still_there(place, old, err) && stage_commit(&stage, place->name, err);
+}
+
+static bool write_new(const struct ks_place *place, mode_t mode, struct ks_view content,
+		      struct ks_error *err)
+{
+	STAGE stage = STAGE_NONE;
+
+	if (!stage_open(&stage, place->dir, err) || !stage_write(&stage, content, err))
+		return false;
+	if (fchmod(stage.fd, mode))
+		return ks_fail_errno(err, "chmod");
+	return stage_sync(&stage, err) && stage_link(&stage, err) && stage_close(&stage, err) &&
+	       stage_commit(&stage, place->name, err);
+}
+
+bool ks_file_write(const struct ks_place *place, mode_t mode, struct ks_view content,
+		   struct ks_error *err)
+{
+	struct stat st;
+
+	if (fstatat(place->dir, place->name, &st, AT_SYMLINK_NOFOLLOW)) {
+		if (errno != ENOENT)
+			return ks_fail_errno(err, "open");
+		return write_new(place, mode, content, err);
+	}
+	return require_regular(&st, err) && ks_file_replace(place, &st, content, err);
+}
