@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/cert.h"
+
+#include <limits.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/strings.h"
+
+/* The first byte of a certificate in DER: SEQUENCE. */
+enum { DER_SEQUENCE = 0x30 };
+
+bool ks_cert_parse(struct ks_view file, X509 **cert, struct ks_error *err)
+{
+	KS_BIO *bio = NULL;
+
+	if (!ks_bio_open(file, &bio, err))
+		return false;
+	if (file.len && file.data[0] == DER_SEQUENCE)
+		*cert = d2i_X509_bio(bio, NULL);
+	else
+		*cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+	ERR_clear_error();
+	if (!*cert)
+		return ks_fail(err, KS_ERR_KEY, "no certificate in it, neither PEM nor DER");
+	return true;
+}
+
+enum ks_cert_time ks_cert_time_check(const X509 *cert, time_t now)
+{
+	if (X509_cmp_time(X509_get0_notBefore(cert), &now) > 0)
+		return KS_CERT_NOT_YET_VALID;
+	return X509_cmp_time(X509_get0_notAfter(cert), &now) < 0 ? KS_CERT_EXPIRED : KS_CERT_VALID;
+}
+
+/* OpenSSL's memory to ours, so that free() is right for everything that we return. */
+static bool take_bio(BIO *bio, char **text, struct ks_error *err)
+{
+	char *data;
+	long len = BIO_get_mem_data(bio, &data);
+
+	*text = strndup(data, (size_t)len);
+	return *text ? true : ks_fail_memory(err);
+}
+
+bool ks_name_full(const X509_NAME *name, char **text, struct ks_error *err)
+{
+	KS_BIO *bio = BIO_new(BIO_s_mem());
+
+	if (!bio)
+		return ks_fail_memory(err);
+	/* Non-ASCII as UTF-8, not as escapes: whoever shows it escapes what has to be. */
+	if (X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB) < 0)
+		return ks_fail_openssl(err, KS_ERR_CRYPTO, "name");
+	return take_bio(bio, text, err);
+}
+
+static int last_common_name(const X509_NAME *name)
+{
+	int found = -1, next = -1;
+
+	while ((next = X509_NAME_get_index_by_NID(name, NID_commonName, next)) >= 0)
+		found = next;
+	return found;
+}
+
+bool ks_name_short(const X509_NAME *name, char **text, struct ks_error *err)
+{
+	int at = last_common_name(name);
+	unsigned char *utf8 = NULL;
+	int len;
+
+	if (at < 0)
+		return ks_name_full(name, text, err);
+	len = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
+	if (len < 0) {
+		ERR_clear_error();
+		return ks_name_full(name, text, err);
+	}
+	*text = strndup((char *)utf8, (size_t)len);
+	OPENSSL_free(utf8);
+	return *text ? true : ks_fail_memory(err);
+}
+
+static bool bytes_hex(const unsigned char *data, int len, const char *sign, char **text,
+		      struct ks_error *err)
+{
+	char *end;
+
+	*text = malloc(strlen(sign) + 2 * (size_t)len + 1);
+	if (!*text)
+		return ks_fail_memory(err);
+	end = *text + sprintf(*text, "%s", sign);
+	for (int i = 0; i < len; i++)
+		end += sprintf(end, "%02x", data[i]);
+	return true;
+}
+
+bool ks_integer_hex(const ASN1_INTEGER *value, char **text, struct ks_error *err)
+{
+	const char *sign = ASN1_STRING_type(value) & V_ASN1_NEG ? "-" : "";
+
+	return bytes_hex(ASN1_STRING_get0_data(value), ASN1_STRING_length(value), sign, text, err);
+}
+
+bool ks_octets_hex(const ASN1_OCTET_STRING *value, char **text, struct ks_error *err)
+{
+	return bytes_hex(ASN1_STRING_get0_data(value), ASN1_STRING_length(value), "", text, err);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* X.509 certificates (RFC 5280): read from PEM or DER, and what they say as text. */
+#ifndef KS_CORE_CERT_H
+#define KS_CORE_CERT_H
+
+#include <time.h>
+
+#include "core/openssl.h"
+
+/*
+ * The first certificate in FILE, PEM (other PEM blocks are passed over) or DER.  The caller frees
+ * *cert.  KS_ERR_KEY if there is none in either encoding.
+ */
+KS_MUST_CHECK bool ks_cert_parse(struct ks_view file, X509 **cert, struct ks_error *err);
+
+enum ks_cert_time {
+	KS_CERT_VALID,
+	KS_CERT_NOT_YET_VALID,
+	KS_CERT_EXPIRED,
+};
+
+/* The kernel does not look at the dates: this is for warnings.  NOW in seconds since the epoch. */
+enum ks_cert_time ks_cert_time_check(const X509 *cert, time_t now);
+
+/* The functions below give text that the caller frees. */
+
+/* The last commonName of NAME, or all of it (RFC 2253) where it has none. */
+KS_MUST_CHECK bool ks_name_short(const X509_NAME *name, char **text, struct ks_error *err);
+
+/* All of NAME, as RFC 2253 has it. */
+KS_MUST_CHECK bool ks_name_full(const X509_NAME *name, char **text, struct ks_error *err);
+
+/* Lower-case hexadecimal digits of an INTEGER (a serial number) or an OCTET STRING (a key id). */
+KS_MUST_CHECK bool ks_integer_hex(const ASN1_INTEGER *value, char **text, struct ks_error *err);
+KS_MUST_CHECK bool ks_octets_hex(const ASN1_OCTET_STRING *value, char **text,
+				 struct ks_error *err);
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The containers a module file comes in: plain, gzip (RFC 1952), xz and zstd (RFC 8878), told
+ * apart by their first bytes.  One row of the table is one container.
+ *
+ * Everything here is safe in threads.  Errors name the container and the cause ("xz: truncated"),
+ * never a file.
+ */
+#ifndef KS_CORE_CODEC_H
+#define KS_CORE_CODEC_H
+
+#include "base/buf.h"
+
+struct ks_codec {
+	const char *name;   /* as shown to people and in JSON: "none", "gzip", "xz", "zstd" */
+	const char *suffix; /* behind ".ko": "", ".gz", ".xz", ".zst" */
+	const char *magic;  /* the container's first bytes; empty for "none" */
+	size_t magic_len;
+
+	/*
+	 * Appends the whole content of FILE to PLAIN: every member, stream or frame, checksums
+	 * verified.  PLAIN never holds more than LIMIT bytes, and grows with what was decoded,
+	 * not with what a header claims; the decoder's own dictionary is at most 128 MiB.
+	 *
+	 * KS_ERR_INPUT: truncated, corrupt, larger than LIMIT, or followed by bytes that belong
+	 * to no member.  xz stream padding, zeros behind the last gzip member and zstd skippable
+	 * frames do belong.  KS_ERR_UNSUPPORTED: needs a preset dictionary, a larger dictionary
+	 * (xz) or window (zstd) than 128 MiB, a filter, method or checksum that nothing here knows.
+	 */
+	bool (*unpack)(struct ks_view file, size_t limit, struct ks_buf *plain,
+		       struct ks_error *err) KS_MUST_CHECK;
+
+	/*
+	 * Appends to FILE a container of one member, stream or frame that holds PLAIN, the way
+	 * scripts/Makefile.modinst of the kernel writes it, so that the kernel's own reader
+	 * (kernel/module/decompress.c) takes it.  The same bytes for the same PLAIN every time.
+	 */
+	bool (*pack)(struct ks_view plain, struct ks_buf *file, struct ks_error *err) KS_MUST_CHECK;
+};
+
+/* One object a container; each is defined in the file of its name, "none" in codec.c. */
+extern const struct ks_codec ks_codec_none;
+extern const struct ks_codec ks_codec_gzip;
+extern const struct ks_codec ks_codec_xz;
+extern const struct ks_codec ks_codec_zstd;
+
+/* The container that these bytes are; ks_codec_none where no magic matches.  Never NULL. */
+const struct ks_codec *ks_codec_by_magic(struct ks_view file);
+
+/*
+ * The container that a module's file name promises: "a.ko" plain, "a.ko.xz" xz.  NULL for what is
+ * no module name ("initrd.gz"), which promises nothing.
+ */
+const struct ks_codec *ks_codec_by_name(const char *name);
+
+/* Whether NAME ends like a module file: ".ko", or ".ko" and a container's suffix. */
+bool ks_codec_is_module_name(const char *name);
+
+/*
+ * The length of NAME without a container's suffix: "a.ko.xz" and "a.ko" give 4.  Only behind
+ * ".ko" is it one: "initrd.gz" gives 9.
+ */
+size_t ks_codec_plain_name_len(const char *name);
+
+/*
+ * For the rows of the table: where a decoder's next bytes go.  Start it with codec, plain and
+ * limit; then per step ready(), decode into at most room bytes at next, took() what was written.
+ */
+struct ks_codec_sink {
+	const struct ks_codec *codec;
+	struct ks_buf *plain;
+	size_t limit; /* bytes that plain may hold in all */
+	uint8_t *next;
+	size_t room;   /* bytes at next; never 0 after ready() */
+	uint8_t spare; /* next when plain is full: writing here is what exceeds the limit */
+};
+
+KS_MUST_CHECK bool ks_codec_sink_ready(struct ks_codec_sink *sink, struct ks_error *err);
+KS_MUST_CHECK bool ks_codec_sink_took(struct ks_codec_sink *sink, size_t written,
+				      struct ks_error *err);
+
+/* The error of content that does not fit into LIMIT. */
+bool ks_codec_fail_limit(const struct ks_codec *codec, size_t limit, struct ks_error *err);
+
+#endif

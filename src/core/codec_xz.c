@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/codec.h"
+
+#include <lzma.h>
+
+/* 0xfd, "7zXZ", 0; a 7 behind the escape would be part of it. */
+#define MAGIC "\xfd\x37zXZ\0"
+
+enum {
+	PRESET = 6,
+	DICTIONARY = 1 << 20,
+	/* A dictionary of 128 MiB and the decoder's own needs fit; the next size, 192 MiB, does not. */
+	MEMORY_MAX = 160 << 20,
+};
+
+#define LZMA __attribute__((cleanup(lzma_end))) lzma_stream
+
+static bool fail_lzma(lzma_ret ret, struct ks_error *err)
+{
+	switch (ret) {
+	case LZMA_MEM_ERROR:
+		return ks_fail_memory(err);
+	case LZMA_MEMLIMIT_ERROR:
+		return ks_fail(err, KS_ERR_UNSUPPORTED, "xz: dictionary larger than 128 MiB");
+	case LZMA_OPTIONS_ERROR:
+		return ks_fail(err, KS_ERR_UNSUPPORTED, "xz: unknown filter or header field");
+	case LZMA_UNSUPPORTED_CHECK:
+		return ks_fail(err, KS_ERR_UNSUPPORTED, "xz: unknown kind of checksum");
+	case LZMA_FORMAT_ERROR:
+		return ks_fail(err, KS_ERR_INPUT, "xz: no xz header");
+	case LZMA_BUF_ERROR:
+		return ks_fail(err, KS_ERR_INPUT, "xz: truncated");
+	case LZMA_DATA_ERROR:
+		return ks_fail(err, KS_ERR_INPUT, "xz: corrupt or wrong checksum");
+	default:
+		return ks_fail(err, KS_ERR_INPUT, "xz: corrupt (liblzma error %d)", (int)ret);
+	}
+}
+
+/*
+ * liblzma would also walk from stream to stream by itself, but then it reports what follows the
+ * last one in the same way as damage inside.
+ */
+static bool decode_stream(lzma_stream *z, struct ks_codec_sink *sink, struct ks_error *err)
+{
+	lzma_ret ret = lzma_stream_decoder(z, MEMORY_MAX, LZMA_TELL_UNSUPPORTED_CHECK);
+
+	while (ret == LZMA_OK) {
+		if (!ks_codec_sink_ready(sink, err))
+			return false;
+		z->next_out = sink->next;
+		z->avail_out = sink->room;
+		ret = lzma_code(z, LZMA_RUN);
+		if (!ks_codec_sink_took(sink, sink->room - z->avail_out, err))
+			return false;
+	}
+	return ret == LZMA_STREAM_END || fail_lzma(ret, err);
+}
+
+/* Steps over stream padding; *MORE is whether another stream follows. */
+static bool skip_padding(lzma_stream *z, bool *more, struct ks_error *err)
+{
+	size_t zeros = 0;
+
+	while (zeros < z->avail_in && !z->next_in[zeros])
+		zeros++;
+	z->next_in += zeros;
+	z->avail_in -= zeros;
+	*more = ks_view_starts_with(ks_view_of(z->next_in, z->avail_in), MAGIC, sizeof(MAGIC) - 1);
+	if (z->avail_in && !*more)
+		return ks_fail(err, KS_ERR_INPUT, "xz: trailing garbage after the last stream");
+	if (zeros % 4)
+		return ks_fail(err, KS_ERR_INPUT, "xz: stream padding of %zu bytes", zeros);
+	return true;
+}
+
+static bool xz_unpack(struct ks_view file, size_t limit, struct ks_buf *plain, struct ks_error *err)
+{
+	struct ks_codec_sink sink = { .codec = &ks_codec_xz, .plain = plain, .limit = limit };
+	LZMA z = LZMA_STREAM_INIT;
+	bool more;
+
+	z.next_in = file.data;
+	z.avail_in = file.len;
+	do {
+		if (!decode_stream(&z, &sink, err) || !skip_padding(&z, &more, err))
+			return false;
+	} while (more);
+	return true;
+}
+
+static lzma_ret start_encoder(lzma_stream *z)
+{
+	lzma_options_lzma options;
+	const lzma_filter filters[] = {
+		{ .id = LZMA_FILTER_LZMA2, .options = &options },
+		{ .id = LZMA_VLI_UNKNOWN, .options = NULL },
+	};
+
+	if (lzma_lzma_preset(&options, PRESET))
+		return LZMA_OPTIONS_ERROR;
+	options.dict_size = DICTIONARY;
+	/* The kernel's reader knows no other check; liblzma's default of CRC64 it refuses. */
+	return lzma_stream_encoder(z, filters, LZMA_CHECK_CRC32);
+}
+
+static bool xz_pack(struct ks_view plain, struct ks_buf *file, struct ks_error *err)
+{
+	LZMA z = LZMA_STREAM_INIT;
+	lzma_ret ret = start_encoder(&z);
+
+	z.next_in = plain.data;
+	z.avail_in = plain.len;
+	while (ret == LZMA_OK) {
+		if (!ks_buf_grow(file, SIZE_MAX, err))
+			return false;
+		z.next_out = file->data + file->len;
+		z.avail_out = file->cap - file->len;
+		ret = lzma_code(&z, LZMA_FINISH);
+		file->len = file->cap - z.avail_out;
+	}
+	return ret == LZMA_STREAM_END || fail_lzma(ret, err);
+}
+
+const struct ks_codec ks_codec_xz = {
+	.name = "xz",
+	.suffix = ".xz",
+	.magic = MAGIC,
+	.magic_len = sizeof(MAGIC) - 1,
+	.unpack = xz_unpack,
+	.pack = xz_pack,
+};

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/kernel.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "core/kconfig.h"
+
+static const char *const module_dirs[] = { "/lib/modules", "/usr/lib/modules" };
+
+enum { CONFIG_LIMIT = 16 << 20 }; /* bytes; a real config has 300 KiB */
+
+static bool is_directory(const struct ks_place *place)
+{
+	struct stat st;
+
+	return fstatat(place->dir, place->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISDIR(st.st_mode);
+}
+
+static bool find_in(struct ks_kernel *kernel, const char *root, const char *parent,
+		    const char *version, bool *found, struct ks_error *err)
+{
+	KS_PLACE place = KS_PLACE_NONE;
+	KS_STRING path = NULL;
+
+	if (!ks_string_print(&path, err, "%s/%s", parent, version))
+		return false;
+	*found = ks_place_find(&place, root, path, err) && is_directory(&place);
+	if (!*found)
+		return true;
+	return ks_string_copy(&kernel->version, version, err) &&
+	       ks_string_copy(&kernel->dir, place.path, err);
+}
+
+static bool no_such_kernel(const char *root, const char *version, struct ks_error *err)
+{
+	KS_STRINGS versions = { 0 };
+	char list[1024];
+
+	if (!ks_kernel_versions(root, &versions, err))
+		return false;
+	ks_strings_join(&versions, list, sizeof(list));
+	return ks_fail(err, KS_ERR_MISSING, "no kernel %s below %s/lib/modules%s%s", version,
+		       root ? root : "", list[0] ? "; there is " : "; there is none", list);
+}
+
+bool ks_kernel_find(struct ks_kernel *kernel, const char *root, const char *version,
+		    struct ks_error *err)
+{
+	bool found = false;
+
+	*kernel = (struct ks_kernel){ 0 };
+	if (version[0] && version[0] != '.' && !strchr(version, '/'))
+		for (size_t i = 0; !found && i < sizeof(module_dirs) / sizeof(*module_dirs); i++)
+			if (!find_in(kernel, root, module_dirs[i], version, &found, err))
+				return false;
+	return found || no_such_kernel(root, version, err);
+}
+
+static bool is_version(DIR *dir, const struct dirent *entry)
+{
+	struct stat st;
+
+	/* A link to another version's directory is a version of its own. */
+	return entry->d_name[0] != '.' && fstatat(dirfd(dir), entry->d_name, &st, 0) == 0 &&
+	       S_ISDIR(st.st_mode);
+}
+
+static bool add_versions(DIR *dir, struct ks_strings *versions, struct ks_error *err)
+{
+	struct dirent *entry;
+
+	while ((entry = readdir(dir)))
+		if (is_version(dir, entry) && !ks_strings_add(versions, entry->d_name, err))
+			return false;
+	return true;
+}
+
+bool ks_kernel_versions(const char *root, struct ks_strings *versions, struct ks_error *err)
+{
+	for (size_t i = 0; i < sizeof(module_dirs) / sizeof(*module_dirs); i++) {
+		KS_PLACE place = KS_PLACE_NONE;
+		bool ok;
+		DIR *dir;
+		int fd;
+
+		if (!ks_place_find(&place, root, module_dirs[i], err) ||
+		    !ks_place_open(&place, O_RDONLY | O_DIRECTORY, &fd, err)) {
+			if (err->sys == ENOENT || err->sys == ENOTDIR)
+				continue;
+			return ks_at(err, module_dirs[i]);
+		}
+		dir = fdopendir(fd);
+		if (!dir) {
+			ks_fd_close(&fd);
+			return ks_fail_memory(err);
+		}
+		ok = add_versions(dir, versions, err);
+		closedir(dir);
+		if (!ok)
+			return false;
+	}
+	ks_strings_sort(versions);
+	return true;
+}
+
+static bool try_config(const char *root, char *path, const char *symbol, char **value,
+		       char **file, struct ks_error *err)
+{
+	KS_BUF config = { 0 };
+	struct stat st;
+
+	if (*value || !ks_file_read_path(root, path, CONFIG_LIMIT, &config, &st, err))
+		return true;
+	return ks_kconfig_get(ks_buf_view(&config), symbol, value, err) &&
+	       (!*value || ks_string_copy(file, path, err));
+}
+
+bool ks_kernel_config(const struct ks_kernel *kernel, const char *root, const char *symbol,
+		      char **value, char **file, struct ks_error *err)
+{
+	static const char *const inside[] = { "build/.config", "build/include/config/auto.conf",
+					      "config" };
+	KS_STRING boot = NULL;
+
+	*value = *file = NULL;
+	for (size_t i = 0; i < sizeof(inside) / sizeof(*inside); i++) {
+		KS_STRING path = NULL;
+
+		if (!ks_string_print(&path, err, "%s/%s", kernel->dir, inside[i]) ||
+		    !try_config(root, path, symbol, value, file, err))
+			return false;
+	}
+	return ks_string_print(&boot, err, "/boot/config-%s", kernel->version) &&
+	       try_config(root, boot, symbol, value, file, err);
+}
+
+bool ks_kernel_owns(const char *path)
+{
+	const char *version, *below;
+
+	if (strncmp(path, "/usr/", 5) == 0)
+		path += 4;
+	if (strncmp(path, "/lib/modules/", 13) != 0)
+		return false;
+	version = path + 13;
+	below = strchr(version, '/');
+	return below && strncmp(below, "/kernel/", 8) == 0;
+}
+
+void ks_kernel_free(struct ks_kernel *kernel)
+{
+	free(kernel->version);
+	free(kernel->dir);
+	*kernel = (struct ks_kernel){ 0 };
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* One installed kernel version: its directory of modules and its config. */
+#ifndef KS_CORE_KERNEL_H
+#define KS_CORE_KERNEL_H
+
+#include "base/strings.h"
+
+struct ks_kernel {
+	char *version; /* "6.12.94+deb13-cloud-amd64": the directory's name and uname -r */
+	char *dir;     /* canonical, inside the root: "/usr/lib/modules/VERSION" */
+};
+
+#define KS_KERNEL __attribute__((cleanup(ks_kernel_free))) struct ks_kernel
+
+/*
+ * The kernel VERSION below lib/modules or usr/lib/modules of ROOT (NULL: the host).
+ * KS_ERR_MISSING names the versions that there are.
+ */
+KS_MUST_CHECK bool ks_kernel_find(struct ks_kernel *kernel, const char *root, const char *version,
+				  struct ks_error *err);
+
+/* All versions, sorted; none is no error. */
+KS_MUST_CHECK bool ks_kernel_versions(const char *root, struct ks_strings *versions,
+				      struct ks_error *err);
+
+/*
+ * *VALUE and *FILE (both the caller's) become SYMBOL's value and the config file that sets it, the
+ * first of build/.config, build/include/config/auto.conf, config and /boot/config-VERSION that
+ * can be read; NULL where none does.
+ */
+KS_MUST_CHECK bool ks_kernel_config(const struct ks_kernel *kernel, const char *root,
+				    const char *symbol, char **value, char **file,
+				    struct ks_error *err);
+
+/*
+ * Whether PATH (canonical, inside the root) lies below the kernel/ directory of any version, where
+ * the kernel's own package, and now and then a vendor, puts modules.
+ */
+bool ks_kernel_owns(const char *path);
+
+void ks_kernel_free(struct ks_kernel *kernel);
+
+#endif

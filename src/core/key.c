@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/key.h"
+
+#include <openssl/err.h>
+#include <openssl/store.h>
+#include <openssl/ui.h>
+#include <string.h>
+
+struct asked {
+	const char *passphrase;
+	bool asked;
+};
+
+static int give_passphrase(char *buf, int size, int writing, void *data)
+{
+	struct asked *asked = data;
+	size_t len = asked->passphrase ? strlen(asked->passphrase) : 0;
+
+	(void)writing;
+	asked->asked = true;
+	if (!asked->passphrase || len > (size_t)size)
+		return -1;
+	memcpy(buf, asked->passphrase, len);
+	return (int)len;
+}
+
+static EVP_PKEY *first_key(OSSL_STORE_CTX *store)
+{
+	EVP_PKEY *key = NULL;
+
+	while (!key && !OSSL_STORE_eof(store) && !OSSL_STORE_error(store)) {
+		OSSL_STORE_INFO *info = OSSL_STORE_load(store);
+
+		if (info)
+			key = OSSL_STORE_INFO_get1_PKEY(info);
+		OSSL_STORE_INFO_free(info);
+	}
+	return key;
+}
+
+static EVP_PKEY *read_key(BIO *bio, struct asked *asked)
+{
+	UI_METHOD *ui = UI_UTIL_wrap_read_pem_callback(give_passphrase, 0);
+	OSSL_STORE_CTX *store =
+		OSSL_STORE_attach(bio, "file", NULL, NULL, ui, asked, NULL, NULL, NULL);
+	EVP_PKEY *key = NULL;
+
+	if (store && OSSL_STORE_expect(store, OSSL_STORE_INFO_PKEY))
+		key = first_key(store);
+	OSSL_STORE_close(store);
+	UI_destroy_method(ui);
+	ERR_clear_error();
+	return key;
+}
+
+bool ks_key_parse(struct ks_view file, const char *passphrase, EVP_PKEY **key,
+		  struct ks_error *err)
+{
+	struct asked asked = { .passphrase = passphrase };
+	KS_BIO *bio = NULL;
+
+	if (!ks_bio_open(file, &bio, err))
+		return false;
+	*key = read_key(bio, &asked);
+	if (*key)
+		return true;
+	if (asked.asked && !passphrase)
+		return ks_fail(err, KS_ERR_KEY, "the private key is encrypted; its passphrase is "
+						"taken from KBUILD_SIGN_PIN");
+	if (asked.asked)
+		return ks_fail(err, KS_ERR_KEY, "the private key does not open with the "
+						"passphrase in KBUILD_SIGN_PIN");
+	return ks_fail(err, KS_ERR_KEY, "no private key in it");
+}

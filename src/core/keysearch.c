@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/keysearch.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+
+enum { KHASH_LIMIT = 256 }; /* bytes of a khash file: one word */
+
+static const char default_hash[] = "sha512";
+
+static const struct {
+	const char *key, *cert, *why;
+} owner_keys[] = {
+	{ "/var/lib/dkms/mok.key", "/var/lib/dkms/mok.pub", "the key of DKMS" },
+	{ "/var/lib/shim-signed/mok/MOK.priv", "/var/lib/shim-signed/mok/MOK.der",
+	  "the machine owner key of shim" },
+	{ "/etc/pki/akmods/private/private_key.priv", "/etc/pki/akmods/certs/public_key.der",
+	  "the key of akmods" },
+};
+
+static bool is_there(const char *root, const char *path)
+{
+	KS_PLACE place = KS_PLACE_NONE;
+	struct ks_error ignored;
+	struct stat st;
+
+	return ks_place_find(&place, root, path, &ignored) &&
+	       fstatat(place.dir, place.name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static bool set(struct ks_key_place *p, const char *root, const char *key, const char *cert,
+		const char *why, struct ks_error *err)
+{
+	p->root = root;
+	return ks_string_copy(&p->key, key, err) && ks_string_copy(&p->cert, cert, err) &&
+	       ks_string_copy(&p->why, why, err);
+}
+
+static bool set_in(struct ks_key_place *p, const char *root, const char *dir, const char *key,
+		   const char *cert, const char *why, struct ks_error *err)
+{
+	KS_STRING key_path = NULL;
+	KS_STRING cert_path = NULL;
+
+	return ks_string_print(&key_path, err, "%s/%s", dir, key) &&
+	       ks_string_print(&cert_path, err, "%s/%s", dir, cert) &&
+	       set(p, root, key_path, cert_path, why, err);
+}
+
+static bool use_names(struct ks_key_place *p, const struct ks_key_names *names, const char *root,
+		      const char *why, struct ks_error *err)
+{
+	KS_STRING current = NULL;
+
+	if (names->key)
+		return set(p, root, names->key, names->cert ? names->cert : names->key, why, err);
+	if (names->cert)
+		return ks_fail(err, KS_ERR_USAGE, "%s names a certificate without a key", why);
+	if (!names->store)
+		return true;
+	return ks_string_print(&current, err, "%s/current", names->store) &&
+	       set_in(p, root, current, "signing_key.pem", "signing_crt.crt", why, err);
+}
+
+static bool use_if_there(struct ks_key_place *p, const char *root, const char *dir,
+			 const char *key, const char *cert, const char *why, struct ks_error *err)
+{
+	KS_STRING path = NULL;
+
+	if (p->key)
+		return true;
+	if (!ks_string_print(&path, err, "%s/%s", dir, key))
+		return false;
+	return !is_there(root, path) || set_in(p, root, dir, key, cert, why, err);
+}
+
+static bool use_kernel(struct ks_key_place *p, const struct ks_keysearch *s, const char *dir,
+		       const char *key, const char *cert, struct ks_error *err)
+{
+	KS_STRING path = NULL;
+
+	if (!s->kernel)
+		return true;
+	return ks_string_print(&path, err, "%s/%s", s->kernel->dir, dir) &&
+	       use_if_there(p, s->root, path, key, cert, "the kernel's own key", err);
+}
+
+static bool find_key(const struct ks_keysearch *s, struct ks_key_place *p, struct ks_error *err)
+{
+	if (!use_names(p, &s->option, NULL, "the command line", err) ||
+	    (!p->key && !use_names(p, &s->environment, NULL, "the environment", err)) ||
+	    (!p->key && !use_names(p, &s->config, s->root, "the configuration file", err)) ||
+	    !use_kernel(p, s, "build/certs-local/current", "signing_key.pem", "signing_crt.crt",
+			err))
+		return false;
+	for (size_t i = 0; !p->key && i < sizeof(owner_keys) / sizeof(*owner_keys); i++)
+		if (is_there(s->root, owner_keys[i].key) &&
+		    !set(p, s->root, owner_keys[i].key, owner_keys[i].cert, owner_keys[i].why, err))
+			return false;
+	if (!use_kernel(p, s, "build/certs", "signing_key.pem", "signing_key.x509", err))
+		return false;
+	return p->key ||
+	       ks_fail(err, KS_ERR_MISSING, "no signing key found: name one with --key and --cert, "
+		       "in KERNEL_SIGN_KEY and KERNEL_SIGN_CERT, or in /etc/kernel-sign.conf");
+}
+
+static bool set_hash(struct ks_key_place *p, const char *hash, const char *why,
+		     struct ks_error *err)
+{
+	return ks_string_copy(&p->hash, hash, err) && ks_string_copy(&p->hash_why, why, err);
+}
+
+/* The word in the file `khash' beside the key, as genkeys writes it. */
+static bool use_khash(struct ks_key_place *p, struct ks_error *err)
+{
+	const char *slash = strrchr(p->key, '/');
+	KS_STRING path = NULL;
+	KS_STRING word = NULL;
+	KS_BUF text = { 0 };
+	struct stat st;
+	size_t len = 0;
+
+	if (!ks_string_print(&path, err, "%.*skhash", slash ? (int)(slash - p->key + 1) : 0,
+			     p->key))
+		return false;
+	if (!ks_file_read_path(p->root, path, KHASH_LIMIT, &text, &st, err))
+		return err->sys == ENOENT || err->sys == ENOTDIR ? true : ks_at(err, path);
+	while (len < text.len && isgraph(text.data[len]))
+		len++;
+	return !len || (ks_string_print(&word, err, "%.*s", (int)len, (char *)text.data) &&
+			set_hash(p, word, path, err));
+}
+
+static bool use_kernel_hash(const struct ks_keysearch *s, struct ks_key_place *p,
+			    struct ks_error *err)
+{
+	KS_STRING value = NULL;
+	KS_STRING file = NULL;
+
+	if (!s->kernel)
+		return true;
+	if (!ks_kernel_config(s->kernel, s->root, "CONFIG_MODULE_SIG_HASH", &value, &file, err))
+		return false;
+	return !value || !value[0] || set_hash(p, value, file, err);
+}
+
+static bool find_hash(const struct ks_keysearch *s, struct ks_key_place *p, struct ks_error *err)
+{
+	if (s->option_hash)
+		return set_hash(p, s->option_hash, "the command line", err);
+	if (s->config_hash)
+		return set_hash(p, s->config_hash, "the configuration file", err);
+	return use_khash(p, err) && (p->hash || use_kernel_hash(s, p, err)) &&
+	       (p->hash || set_hash(p, default_hash, "the default", err));
+}
+
+bool ks_keysearch(const struct ks_keysearch *search, struct ks_key_place *place,
+		  struct ks_error *err)
+{
+	*place = (struct ks_key_place){ 0 };
+	if (find_key(search, place, err) && find_hash(search, place, err))
+		return true;
+	ks_key_place_free(place);
+	return false;
+}
+
+void ks_key_place_free(struct ks_key_place *place)
+{
+	free(place->key);
+	free(place->cert);
+	free(place->why);
+	free(place->hash);
+	free(place->hash_why);
+	*place = (struct ks_key_place){ 0 };
+}

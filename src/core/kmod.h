@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What libkmod knows: which file a module name stands for, and what a module says of itself in
+ * its .modinfo section.
+ */
+#ifndef KS_CORE_KMOD_H
+#define KS_CORE_KMOD_H
+
+#include "base/buf.h"
+
+/*
+ * *PATH becomes the file that modprobe would load for NAME, by the modules.dep of the kernel
+ * directory DIR inside ROOT, as a path inside ROOT which the caller frees; NULL where modules.dep
+ * does not know the name or is not there.
+ */
+KS_MUST_CHECK bool ks_kmod_lookup(const char *root, const char *dir, const char *name,
+				  char **path, struct ks_error *err);
+
+struct ks_modinfo {
+	bool intree;	/* "intree: Y" */
+	char *vermagic; /* NULL where there is none */
+};
+
+#define KS_MODINFO __attribute__((cleanup(ks_modinfo_free))) struct ks_modinfo
+
+/* IMAGE is an uncompressed module.  One without .modinfo gives empty values, not an error. */
+KS_MUST_CHECK bool ks_modinfo_read(struct ks_view image, struct ks_modinfo *info,
+				   struct ks_error *err);
+
+void ks_modinfo_free(struct ks_modinfo *info);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which module files a request means: those of a kernel, of one directory, or by name, and which
+ * of them are out of tree.
+ */
+#ifndef KS_CORE_LOCATE_H
+#define KS_CORE_LOCATE_H
+
+#include "core/kernel.h"
+#include "core/module.h"
+
+struct ks_locate {
+	struct ks_load load;	       /* root, and the limit for modules that have to be read */
+	const struct ks_kernel *kernel; /* NULL only if DIR is given, or every NAME is a path */
+	const char *dir;	       /* the module files directly in it, or NULL */
+	char *const *name;	       /* paths, and names of the kernel's modules */
+	size_t names;
+	bool in_tree;	       /* the kernel's in-tree modules too (without DIR and NAME) */
+	unsigned jobs;
+};
+
+struct ks_found {
+	char *path;	/* canonical, inside the root; as given where it leads nowhere */
+	bool in_tree;
+	bool by_choice; /* asked for by name or path */
+};
+
+struct ks_modules {
+	struct ks_found *item; /* sorted by path, no path twice */
+	size_t count;
+	size_t cap;
+	size_t out_of_tree; /* how many of them */
+};
+
+#define KS_MODULES __attribute__((cleanup(ks_modules_free))) struct ks_modules
+
+/*
+ * Out of tree is what modules.order of the kernel does not name; without that file, what lies in
+ * updates/ or carries no "intree: Y" (every module is read then).  A name is resolved as libkmod
+ * does, by modules.dep and then by file name, '-' and '_' alike.  KS_ERR_MISSING for a name, a
+ * path's directory or a DIR that is not there; an empty result is no error.
+ */
+KS_MUST_CHECK bool ks_locate(const struct ks_locate *request, struct ks_modules *modules,
+			     struct ks_error *err);
+
+void ks_modules_free(struct ks_modules *modules);
+
+#endif

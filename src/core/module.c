@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/module.h"
+
+#include <string.h>
+
+#include "core/elf.h"
+#include "core/signature.h"
+
+static bool check_name(const struct ks_module *m, struct ks_error *err)
+{
+	const struct ks_codec *promised = ks_codec_by_name(m->place.name);
+
+	if (!promised || promised == m->codec)
+		return true;
+	if (m->codec == &ks_codec_none)
+		return ks_fail(err, KS_ERR_INPUT, "the name says %s, the content does not",
+			       promised->name);
+	return ks_fail(err, KS_ERR_INPUT, "the name says %s, the content is %s",
+		       promised == &ks_codec_none ? "not compressed" : promised->name,
+		       m->codec->name);
+}
+
+static bool unpack(struct ks_module *m, struct ks_buf *file, size_t max_size,
+		   struct ks_error *err)
+{
+	if (m->codec == &ks_codec_none) {
+		m->content = *file;
+		*file = (struct ks_buf){ 0 };
+		return true;
+	}
+	return m->codec->unpack(ks_buf_view(file), max_size, &m->content, err);
+}
+
+static bool load(struct ks_module *m, const char *path, const struct ks_load *how,
+		 struct ks_error *err)
+{
+	KS_BUF file = { 0 };
+
+	if (!ks_place_find(&m->place, how->root, path, err) ||
+	    !ks_file_read(&m->place, how->max_size, &file, &m->st, err))
+		return false;
+	if (!file.len)
+		return ks_fail(err, KS_ERR_INPUT, "an empty file");
+	m->codec = ks_codec_by_magic(ks_buf_view(&file));
+	if (how->any_file && m->codec == &ks_codec_none)
+		return unpack(m, &file, how->max_size, err);
+	return check_name(m, err) && unpack(m, &file, how->max_size, err) &&
+	       ks_elf_check(ks_buf_view(&m->content), &m->image_end, err);
+}
+
+bool ks_module_load(struct ks_module *module, const char *path, const struct ks_load *how,
+		    struct ks_error *err)
+{
+	*module = (struct ks_module)KS_MODULE_NONE;
+	if (load(module, path, how, err))
+		return true;
+	ks_module_free(module);
+	return false;
+}
+
+struct ks_trailer ks_module_trailer(const struct ks_module *module)
+{
+	return ks_trailer_parse(ks_buf_view(&module->content));
+}
+
+/* Where a message starts is only as sure as its length: it has to be a message from there on. */
+static bool is_removable(const struct ks_module *m, const struct ks_trailer *t,
+			 struct ks_error *err)
+{
+	KS_SIGNATURE signature = { 0 };
+
+	if (t->kind == KS_TRAILER_MALFORMED)
+		return ks_fail(err, KS_ERR_INPUT, "%s", t->fault);
+	if (t->image.len < m->image_end)
+		return ks_fail(err, KS_ERR_INPUT, "it reaches into the module's sections");
+	return ks_signature_parse(t->message, &signature, err);
+}
+
+bool ks_module_unsign(struct ks_module *module, size_t *removed, struct ks_error *err)
+{
+	*removed = 0;
+	for (;;) {
+		struct ks_trailer t = ks_module_trailer(module);
+
+		if (t.kind == KS_TRAILER_NONE)
+			return true;
+		if (!is_removable(module, &t, err))
+			return ks_at(err, "malformed signature, cannot be removed");
+		module->content.len = t.image.len;
+		++*removed;
+	}
+}
+
+bool ks_module_append(struct ks_module *module, struct ks_view message, struct ks_error *err)
+{
+	return ks_trailer_append(&module->content, message, err);
+}
+
+/* *FILE is either PACKED's bytes or, where nothing has to be packed, the content itself. */
+static bool pack(const struct ks_module *m, struct ks_buf *packed, struct ks_view *file,
+		 struct ks_error *err)
+{
+	*file = ks_buf_view(&m->content);
+	if (m->codec == &ks_codec_none)
+		return true;
+	if (!m->codec->pack(*file, packed, err))
+		return false;
+	*file = ks_buf_view(packed);
+	return true;
+}
+
+bool ks_module_store(const struct ks_module *module, struct ks_error *err)
+{
+	KS_BUF packed = { 0 };
+	struct ks_view file;
+
+	return pack(module, &packed, &file, err) &&
+	       ks_file_replace(&module->place, &module->st, file, err);
+}
+
+bool ks_module_store_as(const struct ks_module *module, const struct ks_place *place, mode_t mode,
+			struct ks_error *err)
+{
+	KS_BUF packed = { 0 };
+	struct ks_view file;
+
+	return pack(module, &packed, &file, err) && ks_file_write(place, mode, file, err);
+}
+
+void ks_module_free(struct ks_module *module)
+{
+	ks_place_close(&module->place);
+	ks_buf_drop(&module->content);
+	*module = (struct ks_module)KS_MODULE_NONE;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/openssl.h"
+
+#include <limits.h>
+#include <openssl/err.h>
+
+void ks_x509_free(X509 **cert)
+{
+	X509_free(*cert);
+}
+
+void ks_evp_pkey_free(EVP_PKEY **key)
+{
+	EVP_PKEY_free(*key);
+}
+
+void ks_cms_free(CMS_ContentInfo **cms)
+{
+	CMS_ContentInfo_free(*cms);
+}
+
+void ks_bio_free(BIO **chain)
+{
+	BIO_free_all(*chain);
+}
+
+bool ks_fail_openssl(struct ks_error *err, enum ks_code code, const char *what)
+{
+	unsigned long first = ERR_peek_error();
+	const char *reason = first ? ERR_reason_error_string(first) : NULL;
+
+	ks_fail(err, code, "%s: %s", what, reason ? reason : "failed");
+	ERR_clear_error();
+	return false;
+}
+
+bool ks_bio_open(struct ks_view view, BIO **bio, struct ks_error *err)
+{
+	if (view.len > INT_MAX)
+		return ks_fail(err, KS_ERR_INPUT, "too large");
+	*bio = BIO_new_mem_buf(view.len ? (const void *)view.data : "", (int)view.len);
+	return *bio ? true : ks_fail_memory(err);
+}
+
+bool ks_bio_write(BIO *chain, struct ks_view view, struct ks_error *err)
+{
+	while (view.len) {
+		int part = view.len < 1 << 30 ? (int)view.len : 1 << 30;
+		int n = BIO_write(chain, view.data, part);
+
+		if (n <= 0)
+			return ks_fail_openssl(err, KS_ERR_CRYPTO, "digest");
+		view.data += n;
+		view.len -= (size_t)n;
+	}
+	return true;
+}

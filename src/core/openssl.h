@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* OpenSSL's handles freed at the end of their scope, its error queue as our error. */
+#ifndef KS_CORE_OPENSSL_H
+#define KS_CORE_OPENSSL_H
+
+#include <openssl/bio.h>
+#include <openssl/cms.h>
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+
+#include "base/buf.h"
+
+#define KS_X509 __attribute__((cleanup(ks_x509_free))) X509
+#define KS_EVP_PKEY __attribute__((cleanup(ks_evp_pkey_free))) EVP_PKEY
+#define KS_CMS __attribute__((cleanup(ks_cms_free))) CMS_ContentInfo
+#define KS_BIO __attribute__((cleanup(ks_bio_free))) BIO
+
+void ks_x509_free(X509 **cert);
+void ks_evp_pkey_free(EVP_PKEY **key);
+void ks_cms_free(CMS_ContentInfo **cms);
+void ks_bio_free(BIO **chain); /* the whole chain */
+
+/* "WHAT: reason", the reason from the oldest entry of the thread's queue, which is emptied. */
+bool ks_fail_openssl(struct ks_error *err, enum ks_code code, const char *what);
+
+/* A BIO that reads VIEW's bytes, which must outlive it; fails above INT_MAX bytes. */
+KS_MUST_CHECK bool ks_bio_open(struct ks_view view, BIO **bio, struct ks_error *err);
+
+/* Writes VIEW, of any length, into a chain. */
+KS_MUST_CHECK bool ks_bio_write(BIO *chain, struct ks_view view, struct ks_error *err);
+
+#endif

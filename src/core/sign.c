@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/sign.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/strings.h"
+#include "core/cert.h"
+#include "core/kernel.h"
+#include "core/kmod.h"
+#include "core/signature.h"
+
+enum { TRIES = 5 }; /* at a file that other programs keep changing */
+
+struct job {
+	const struct ks_sign *how;
+	bool spare_others;
+	struct ks_sign_result *result;
+};
+
+/* What is there already */
+
+static bool is_plain(const struct ks_signature *signature, const struct ks_trailer *t)
+{
+	return signature->count == 1 && !signature->signer[0].attributes &&
+	       !signature->certificates && signature->length == t->message.len &&
+	       ks_trailer_parse(t->image).kind == KS_TRAILER_NONE;
+}
+
+static bool by_signer(struct ks_signature *signature, struct ks_view image,
+		      const struct ks_signer *signer, bool *is_ours, struct ks_error *err)
+{
+	enum ks_verdict verdict;
+
+	*is_ours = false;
+	if (strcmp(signature->signer[0].digest, ks_signer_hash(signer)) != 0)
+		return true;
+	if (!ks_signature_check(signature, 0, image, ks_signer_cert(signer), &verdict, err))
+		return false;
+	*is_ours = verdict == KS_VERDICT_GOOD;
+	return true;
+}
+
+/* Whose signature it is, in words, for "signed by X"; NULL where it does not say. */
+static const char *name_of(const struct ks_signature *signature)
+{
+	if (!signature->count)
+		return NULL;
+	return signature->signer[0].name ? signature->signer[0].name :
+					   signature->signer[0].key_id;
+}
+
+/* A malformed one is nobody's: taking it off is what will fail, and say why. */
+static bool look(const struct job *job, const struct ks_module *m, bool *finished,
+		 struct ks_error *err)
+{
+	struct ks_trailer t = ks_module_trailer(m);
+	const struct ks_signer *signer = job->how->signer;
+	KS_SIGNATURE signature = { 0 };
+	bool is_ours = false;
+	const char *name;
+
+	if (t.kind != KS_TRAILER_WHOLE || !ks_signature_parse(t.message, &signature, err))
+		return true;
+	if (signer && is_plain(&signature, &t) &&
+	    !by_signer(&signature, t.image, signer, &is_ours, err))
+		return false;
+	if (is_ours && !job->how->force) {
+		job->result->outcome = KS_OUTCOME_ALREADY_SIGNED;
+		*finished = true;
+	} else if (!is_ours && job->spare_others && ks_kernel_owns(m->place.path)) {
+		job->result->outcome = KS_OUTCOME_LEFT_ALONE;
+		*finished = true;
+		name = name_of(&signature);
+		return !name || ks_string_copy(&job->result->other, name, err);
+	}
+	return true;
+}
+
+static bool compare_vermagic(const struct job *job, const struct ks_module *m,
+			     struct ks_error *err)
+{
+	KS_MODINFO info = { 0 };
+	size_t len = job->how->kernel ? strlen(job->how->kernel) : 0;
+
+	if (!len)
+		return true;
+	if (!ks_modinfo_read(ks_buf_view(&m->content), &info, err))
+		return false;
+	if (!info.vermagic || (strncmp(info.vermagic, job->how->kernel, len) == 0 &&
+			       (info.vermagic[len] == ' ' || !info.vermagic[len])))
+		return true;
+	job->result->vermagic = info.vermagic;
+	info.vermagic = NULL;
+	return true;
+}
+
+/* The two lines */
+
+static bool sign_and_store(const struct job *job, struct ks_module *m, struct ks_error *err)
+{
+	KS_BUF message = { 0 };
+
+	return ks_signer_sign(job->how->signer, ks_buf_view(&m->content), &message, err) &&
+	       ks_module_append(m, ks_buf_view(&message), err) && ks_module_store(m, err);
+}
+
+static bool sign_once(const char *path, const struct job *job, struct ks_error *err)
+{
+	KS_MODULE m = KS_MODULE_NONE;
+	bool finished = false;
+
+	if (!ks_module_load(&m, path, &job->how->load, err) || !look(job, &m, &finished, err) ||
+	    !compare_vermagic(job, &m, err))
+		return false;
+	if (finished)
+		return true;
+	job->result->outcome = KS_OUTCOME_SIGNED;
+	job->result->hard_linked = m.st.st_nlink > 1;
+	return ks_module_unsign(&m, &job->result->removed, err) &&
+	       (job->how->dry_run || sign_and_store(job, &m, err));
+}
+
+static bool unsign_once(const char *path, const struct job *job, struct ks_error *err)
+{
+	KS_MODULE m = KS_MODULE_NONE;
+	bool finished = false;
+
+	if (!ks_module_load(&m, path, &job->how->load, err) || !look(job, &m, &finished, err))
+		return false;
+	if (finished)
+		return true;
+	if (!ks_module_unsign(&m, &job->result->removed, err))
+		return false;
+	job->result->outcome = job->result->removed ? KS_OUTCOME_UNSIGNED : KS_OUTCOME_NOT_SIGNED;
+	job->result->hard_linked = job->result->removed && m.st.st_nlink > 1;
+	return !job->result->removed || job->how->dry_run || ks_module_store(&m, err);
+}
+
+static bool try_often(const char *path, const struct job *job,
+		      bool (*once)(const char *path, const struct job *job, struct ks_error *err),
+		      struct ks_error *err)
+{
+	for (int i = 0; i < TRIES; i++) {
+		*job->result = (struct ks_sign_result){ 0 };
+		if (once(path, job, err))
+			return true;
+		ks_sign_result_free(job->result);
+		if (err->code != KS_ERR_CHANGED)
+			return false;
+	}
+	return false;
+}
+
+bool ks_sign_module(const char *path, const struct ks_sign *how, bool spare_others,
+		    struct ks_sign_result *result, struct ks_error *err)
+{
+	struct job job = { how, spare_others && !how->force, result };
+
+	return try_often(path, &job, sign_once, err);
+}
+
+bool ks_unsign_module(const char *path, const struct ks_sign *how, bool spare_others,
+		      struct ks_sign_result *result, struct ks_error *err)
+{
+	struct job job = { how, spare_others && !how->force, result };
+
+	return try_often(path, &job, unsign_once, err);
+}
+
+void ks_sign_result_free(struct ks_sign_result *result)
+{
+	free(result->other);
+	free(result->vermagic);
+	*result = (struct ks_sign_result){ 0 };
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/signature.h"
+
+#include <limits.h>
+#include <openssl/err.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/strings.h"
+#include "core/cert.h"
+
+static bool object_name(const X509_ALGOR *algor, char **text, struct ks_error *err)
+{
+	const ASN1_OBJECT *object;
+	char name[128];
+
+	X509_ALGOR_get0(&object, NULL, NULL, algor);
+	if (OBJ_obj2txt(name, sizeof(name), object, 0) < 0)
+		return ks_fail_openssl(err, KS_ERR_INPUT, "algorithm");
+	return ks_string_copy(text, name, err);
+}
+
+static bool read_identity(CMS_SignerInfo *info, struct ks_signer_id *id, struct ks_error *err)
+{
+	ASN1_OCTET_STRING *key_id = NULL;
+	X509_NAME *issuer = NULL;
+	ASN1_INTEGER *serial = NULL;
+
+	if (!CMS_SignerInfo_get0_signer_id(info, &key_id, &issuer, &serial))
+		return ks_fail_openssl(err, KS_ERR_INPUT, "signer");
+	if (key_id)
+		return ks_octets_hex(key_id, &id->key_id, err);
+	return ks_name_short(issuer, &id->name, err) && ks_name_full(issuer, &id->issuer, err) &&
+	       ks_integer_hex(serial, &id->serial, err);
+}
+
+static bool read_signer(CMS_SignerInfo *info, struct ks_signer_id *id, struct ks_error *err)
+{
+	X509_ALGOR *digest, *algorithm;
+
+	CMS_SignerInfo_get0_algs(info, NULL, NULL, &digest, &algorithm);
+	id->attributes = CMS_signed_get_attr_count(info) > 0;
+	return read_identity(info, id, err) && object_name(digest, &id->digest, err) &&
+	       object_name(algorithm, &id->algorithm, err);
+}
+
+static bool read_signers(struct ks_signature *s, struct ks_error *err)
+{
+	STACK_OF(CMS_SignerInfo) *infos = CMS_get0_SignerInfos(s->cms);
+	int count = sk_CMS_SignerInfo_num(infos);
+
+	if (count <= 0)
+		return true;
+	s->signer = calloc((size_t)count, sizeof(*s->signer));
+	if (!s->signer)
+		return ks_fail_memory(err);
+	for (; s->count < (size_t)count; s->count++)
+		if (!read_signer(sk_CMS_SignerInfo_value(infos, (int)s->count),
+				 &s->signer[s->count], err)) {
+			s->count++;
+			return false;
+		}
+	return true;
+}
+
+static size_t count_certificates(CMS_ContentInfo *cms)
+{
+	STACK_OF(X509) *certs = CMS_get1_certs(cms);
+	int count = certs ? sk_X509_num(certs) : 0;
+
+	sk_X509_pop_free(certs, X509_free);
+	return (size_t)count;
+}
+
+static bool parse(struct ks_view message, struct ks_signature *s, struct ks_error *err)
+{
+	const unsigned char *at = message.data;
+	ASN1_OCTET_STRING **content;
+
+	if (message.len > LONG_MAX)
+		return ks_fail(err, KS_ERR_INPUT, "the PKCS#7 message is too long");
+	s->cms = d2i_CMS_ContentInfo(NULL, &at, (long)message.len);
+	if (!s->cms)
+		return ks_fail(err, KS_ERR_INPUT, "the PKCS#7 message is not valid ASN.1");
+	s->length = (size_t)(at - message.data);
+	if (OBJ_obj2nid(CMS_get0_type(s->cms)) != NID_pkcs7_signed)
+		return ks_fail(err, KS_ERR_INPUT, "the PKCS#7 message is not SignedData");
+	content = CMS_get0_content(s->cms);
+	if (!content || *content)
+		return ks_fail(err, KS_ERR_INPUT, "the PKCS#7 message has its content attached");
+	s->certificates = count_certificates(s->cms);
+	return read_signers(s, err);
+}
+
+bool ks_signature_parse(struct ks_view message, struct ks_signature *signature,
+			struct ks_error *err)
+{
+	bool ok;
+
+	*signature = (struct ks_signature){ 0 };
+	ok = parse(message, signature, err);
+	/* Whatever OpenSSL had to say of a hostile message is ours now, not the next caller's. */
+	ERR_clear_error();
+	if (!ok)
+		ks_signature_free(signature);
+	return ok;
+}
+
+void ks_signature_free(struct ks_signature *signature)
+{
+	for (size_t i = 0; i < signature->count; i++) {
+		struct ks_signer_id *id = &signature->signer[i];
+
+		free(id->name);
+		free(id->issuer);
+		free(id->serial);
+		free(id->key_id);
+		free(id->digest);
+		free(id->algorithm);
+	}
+	free(signature->signer);
+	CMS_ContentInfo_free(signature->cms);
+	*signature = (struct ks_signature){ 0 };
+}
+
+/* The digest chain that CMS_SignerInfo_verify_content() looks its context up in. */
+static bool digest_image(const EVP_MD *md, struct ks_view image, BIO **chain, struct ks_error *err)
+{
+	BIO *sink;
+
+	*chain = BIO_new(BIO_f_md());
+	sink = BIO_new(BIO_s_null());
+	if (!*chain || !sink || BIO_set_md(*chain, md) <= 0) {
+		BIO_free(sink);
+		return ks_fail_openssl(err, KS_ERR_CRYPTO, "digest");
+	}
+	BIO_push(*chain, sink);
+	return ks_bio_write(*chain, image, err);
+}
+
+static const EVP_MD *digest_of(CMS_SignerInfo *info)
+{
+	const ASN1_OBJECT *object;
+	X509_ALGOR *digest;
+
+	CMS_SignerInfo_get0_algs(info, NULL, NULL, &digest, NULL);
+	X509_ALGOR_get0(&object, NULL, NULL, digest);
+	return EVP_get_digestbyobj(object);
+}
+
+static bool holds(CMS_SignerInfo *info, BIO *chain)
+{
+	if (CMS_signed_get_attr_count(info) >= 0 && CMS_SignerInfo_verify(info) <= 0)
+		return false;
+	return CMS_SignerInfo_verify_content(info, chain) > 0;
+}
+
+bool ks_signature_check(struct ks_signature *signature, size_t i, struct ks_view image, X509 *cert,
+			enum ks_verdict *verdict, struct ks_error *err)
+{
+	STACK_OF(CMS_SignerInfo) *infos = CMS_get0_SignerInfos(signature->cms);
+	CMS_SignerInfo *info = sk_CMS_SignerInfo_value(infos, (int)i);
+	const EVP_MD *md = digest_of(info);
+	KS_BIO *chain = NULL;
+
+	if (CMS_SignerInfo_cert_cmp(info, cert) != 0) {
+		*verdict = KS_VERDICT_UNKNOWN_SIGNER;
+		return true;
+	}
+	if (!md || !X509_get0_pubkey(cert)) {
+		ERR_clear_error();
+		*verdict = KS_VERDICT_UNSUPPORTED;
+		return true;
+	}
+	if (!digest_image(md, image, &chain, err))
+		return false;
+	CMS_SignerInfo_set1_signer_cert(info, cert);
+	*verdict = holds(info, chain) ? KS_VERDICT_GOOD : KS_VERDICT_BAD;
+	ERR_clear_error();
+	return true;
+}
