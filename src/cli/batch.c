@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/batch.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+#include "base/parallel.h"
+#include "cli/report.h"
+
+static volatile sig_atomic_t interrupted;
+
+struct state {
+	const struct batch *batch;
+	struct ks_error **error; /* by module; NULL where all is well */
+	struct ks_error no_memory;
+	size_t failed;
+};
+
+static void on_signal(int number)
+{
+	(void)number;
+	interrupted = 1;
+}
+
+/* A second signal has its usual effect. */
+static void catch_signals(struct sigaction *before)
+{
+	struct sigaction action = { .sa_handler = on_signal,
+				    .sa_flags = SA_RESTART | (int)SA_RESETHAND };
+
+	sigemptyset(&action.sa_mask);
+	sigaction(SIGINT, &action, &before[0]);
+	sigaction(SIGTERM, &action, &before[1]);
+	sigaction(SIGHUP, &action, &before[2]);
+}
+
+static void restore_signals(const struct sigaction *before)
+{
+	sigaction(SIGINT, &before[0], NULL);
+	sigaction(SIGTERM, &before[1], NULL);
+	sigaction(SIGHUP, &before[2], NULL);
+}
+
+static void work(void *ctx, size_t i)
+{
+	struct state *s = ctx;
+	struct ks_error err;
+	bool ok;
+
+	if (interrupted)
+		ok = ks_fail(&err, KS_ERR_SYSTEM, "not touched, the run was interrupted");
+	else
+		ok = s->batch->work(s->batch->ctx, i, &err);
+	if (ok)
+		return;
+	ks_at(&err, s->batch->modules->item[i].path);
+	s->error[i] = malloc(sizeof(err));
+	if (s->error[i])
+		*s->error[i] = err;
+	else
+		s->error[i] = &s->no_memory;
+}
+
+static void done(void *ctx, size_t i)
+{
+	struct state *s = ctx;
+	const struct batch *b = s->batch;
+
+	if (s->error[i]) {
+		report_error(s->error[i]);
+		s->failed++;
+	}
+	b->done(b->ctx, i, s->error[i]);
+	if (s->error[i] != &s->no_memory)
+		free(s->error[i]);
+	report_progress(b->verb, i + 1, b->modules->count, b->modules->item[i].path);
+}
+
+size_t batch_run(const struct batch *batch)
+{
+	struct state s = { .batch = batch };
+	struct sigaction before[3];
+
+	ks_fail_memory(&s.no_memory);
+	s.error = calloc(batch->modules->count, sizeof(struct ks_error *));
+	if (!s.error) {
+		report_error(&s.no_memory);
+		return batch->modules->count;
+	}
+	catch_signals(before);
+	ks_parallel_run(&(struct ks_parallel){ .count = batch->modules->count,
+					       .jobs = batch->jobs,
+					       .work = work,
+					       .done = done,
+					       .ctx = &s });
+	restore_signals(before);
+	report_progress_end();
+	free(s.error);
+	return s.failed;
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+/* sign and unsign: they differ in one call and need a key or none. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/batch.h"
+#include "cli/cmd_sign.h"
+#include "cli/report.h"
+
+struct run {
+	const struct sign_args *args;
+	bool unsign;
+	struct json_object *results; /* NULL without --json */
+	size_t count[KS_OUTCOME_NOT_SIGNED + 1];
+	size_t failed;
+
+	/* of the kernel in hand */
+	const struct ks_kernel *kernel;
+	const struct ks_modules *modules;
+	struct ks_sign how;
+	struct ks_sign_result *result; /* by module */
+};
+
+static const struct {
+	const char *line;    /* for a person */
+	const char *planned; /* the same with --dry-run */
+	const char *json;    /* and for machines */
+} words[] = {
+	[KS_OUTCOME_SIGNED] = { "signed", "would be signed", "signed" },
+	[KS_OUTCOME_ALREADY_SIGNED] = { "already signed", "already signed", "already-signed" },
+	[KS_OUTCOME_LEFT_ALONE] = { "left alone", "would be left alone", "left-alone" },
+	[KS_OUTCOME_UNSIGNED] = { "unsigned", "would be unsigned", "unsigned" },
+	[KS_OUTCOME_NOT_SIGNED] = { "was not signed", "is not signed", "not-signed" },
+};
+
+static bool work(void *ctx, size_t i, struct ks_error *err)
+{
+	struct run *run = ctx;
+	const struct ks_found *found = &run->modules->item[i];
+	bool spare_others = !run->args->request.all && !found->by_choice;
+
+	return run->unsign ?
+		       ks_unsign_module(found->path, &run->how, spare_others, &run->result[i], err) :
+		       ks_sign_module(found->path, &run->how, spare_others, &run->result[i], err);
+}
+
+static struct json_object *to_json(const struct run *run, size_t i, const struct ks_error *err)
+{
+	const struct ks_sign_result *result = &run->result[i];
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "kernel", report_text(run->kernel ? run->kernel->version : NULL));
+	json_object_object_add(o, "path", report_text(run->modules->item[i].path));
+	json_object_object_add(o, "result",
+			       report_text(err ? "failed" : words[result->outcome].json));
+	json_object_object_add(o, "error", report_text(err ? err->text : NULL));
+	json_object_object_add(o, "removed",
+			       json_object_new_int64(err ? 0 : (int64_t)result->removed));
+	json_object_object_add(o, "other_signer", report_text(result->other));
+	json_object_object_add(o, "hard_linked", json_object_new_boolean(result->hard_linked));
+	json_object_object_add(o, "foreign_vermagic", report_text(result->vermagic));
+	return o;
+}
+
+static void tell(const struct run *run, size_t i)
+{
+	const struct ks_sign_result *result = &run->result[i];
+	const char *path = run->modules->item[i].path;
+	const char *word = run->args->dry_run ? words[result->outcome].planned :
+						words[result->outcome].line;
+
+	if (result->outcome == KS_OUTCOME_LEFT_ALONE)
+		report_line("%s: %s, signed by %s; name it or use --force to %s", path, word,
+			    result->other ? result->other : "somebody else",
+			    run->unsign ? "remove that" : "replace");
+	else
+		report_line("%s: %s", path, word);
+}
+
+static void warn(const struct run *run, size_t i)
+{
+	const struct ks_sign_result *result = &run->result[i];
+	const char *path = run->modules->item[i].path;
+
+	if (result->vermagic)
+		report_warning("warning: %s: made for another kernel (vermagic '%s')", path,
+			       result->vermagic);
+	if (result->hard_linked)
+		report_warning("warning: %s: has other hard links, which keep the old content",
+			       path);
+}
+
+static void done(void *ctx, size_t i, const struct ks_error *err)
+{
+	struct run *run = ctx;
+
+	if (run->results)
+		json_object_array_add(run->results, to_json(run, i, err));
+	if (!err) {
+		run->count[run->result[i].outcome]++;
+		warn(run, i);
+		if (!run->results && !run->args->request.quiet)
+			tell(run, i);
+	}
+	ks_sign_result_free(&run->result[i]);
+}
+
+static int run_batch(struct run *run)
+{
+	struct batch batch = { .modules = run->modules,
+			       .jobs = run->args->request.jobs,
+			       .verb = run->unsign ? "unsigning" : "signing",
+			       .work = work,
+			       .done = done,
+			       .ctx = run };
+	size_t failed;
+
+	run->result = calloc(run->modules->count, sizeof(*run->result));
+	if (!run->result) {
+		report_warning("out of memory");
+		return STATUS_FAILED;
+	}
+	failed = batch_run(&batch);
+	run->failed += failed;
+	free(run->result);
+	return failed ? STATUS_FAILED : STATUS_DONE;
+}
+
+static int each_kernel(void *ctx, const struct ks_kernel *kernel, const struct ks_modules *modules)
+{
+	struct run *run = ctx;
+	const struct sign_args *args = run->args;
+	struct ks_signer *signer = NULL;
+	int status;
+
+	if (!modules->count)
+		return request_report_nothing(&args->request, kernel);
+	if (!run->unsign && !request_open_signer(&args->request, &args->key, kernel, &signer))
+		return STATUS_FAILED;
+	run->kernel = kernel;
+	run->modules = modules;
+	run->how = (struct ks_sign){ .load = request_load(&args->request),
+				     .signer = signer,
+				     .kernel = kernel ? kernel->version : NULL,
+				     .force = args->force,
+				     .dry_run = args->dry_run };
+	status = run_batch(run);
+	ks_signer_free(signer);
+	return status;
+}
+
+static struct json_object *summary_json(const struct run *run)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "dry_run", json_object_new_boolean(run->args->dry_run));
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		json_object_object_add(o, words[i].json,
+				       json_object_new_int64((int64_t)run->count[i]));
+	json_object_object_add(o, "failed", json_object_new_int64((int64_t)run->failed));
+	return o;
+}
+
+static void summarize(const struct run *run)
+{
+	size_t total = run->failed;
+	char text[256];
+	int used = 0;
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+		if (run->count[i])
+			used += snprintf(text + used, sizeof(text) - (size_t)used, "%zu %s, ",
+					 run->count[i],
+					 run->args->dry_run ? words[i].planned : words[i].line);
+		total += run->count[i];
+	}
+	if (total)
+		report_line("%.*s%zu failed, of %zu modules", used, text, run->failed, total);
+}
+
+/* On the machine that runs: losing every signature of its kernel package is no small thing. */
+static bool may_touch_all(const struct sign_args *args)
+{
+	const struct request *r = &args->request;
+
+	if (!r->all || r->root || args->force || args->dry_run)
+		return true;
+	if (report_confirm("Replace the signatures of the kernel package's own modules too?"))
+		return true;
+	report_warning("--all on the running system replaces the kernel package's own signatures: "
+		       "--force if that is meant");
+	return false;
+}
+
+int sign_or_unsign(struct sign_args *args, bool unsign, int operands, char **operand)
+{
+	struct run run = { .args = args, .unsign = unsign };
+	int status;
+
+	if (!request_complete(&args->request, operands, operand))
+		return STATUS_USAGE;
+	if (!may_touch_all(args))
+		return STATUS_FAILED;
+	if (args->request.json)
+		run.results = json_object_new_array();
+	status = request_each_kernel(&args->request, each_kernel, &run);
+	if (run.results) {
+		struct json_object *o = json_object_new_object();
+
+		json_object_object_add(o, "modules", run.results);
+		json_object_object_add(o, "summary", summary_json(&run));
+		report_json(o);
+	} else if (!args->request.quiet) {
+		summarize(&run);
+	}
+	return status;
+}
+
+#define ARGS struct sign_args
+
+static const struct option_row options[] = {
+	REQUEST_OPTIONS(ARGS, request),
+	KEY_OPTIONS(ARGS, key),
+	{ 'f', "force", NULL, "sign what is signed already, whoever signed it", OPTION_FLAG,
+	  offsetof(ARGS, force) },
+	{ 'n', "dry-run", NULL, "change nothing, say what would be done", OPTION_FLAG,
+	  offsetof(ARGS, dry_run) },
+	{ 0 },
+};
+
+static int run_sign(void *args, int operands, char **operand)
+{
+	return sign_or_unsign(args, false, operands, operand);
+}
+
+const struct command command_sign = {
+	.name = "sign",
+	.operands = "[MODULE...]",
+	.summary = "sign modules",
+	.text = "Signs the modules named (paths, or names of the kernel's modules), those in --dir, or\n"
+		"every out-of-tree module of the kernel. What the same key signed already is left as\n"
+		"it is; other signatures are replaced.",
+	.options = options,
+	.args_size = sizeof(ARGS),
+	.run = run_sign,
+};

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/commands.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <json-c/json_c_version.h>
+#include <libsmartcols/libsmartcols.h>
+#include <lzma.h>
+#include <openssl/crypto.h>
+#include <zlib.h>
+#include <zstd.h>
+
+const struct command *const commands[] = {
+	&command_sign,
+	&command_unsign,
+	&command_status,
+	&command_sign_file,
+	NULL,
+};
+
+static void print_help(void)
+{
+	printf("Usage: kernel-sign COMMAND [OPTIONS] [MODULE...]\n"
+	       "\n"
+	       "Signs Linux kernel modules, plain or compressed, and tells what is signed.\n"
+	       "\n"
+	       "Commands:\n");
+	for (const struct command *const *c = commands; *c; c++)
+		printf("  %-12s %s\n", (*c)->name, (*c)->summary);
+	printf("\n"
+	       "Options:\n"
+	       "  -h, --help     show this help\n"
+	       "  -V, --version  show the version and the libraries it runs with\n"
+	       "\n"
+	       "kernel-sign COMMAND --help shows a command's options; all of it is in "
+	       "kernel-sign(8).\n");
+}
+
+static void print_version(void)
+{
+	const char *smartcols = NULL;
+
+	scols_get_library_version(&smartcols);
+	printf("kernel-sign %s\n"
+	       "%s; zstd %s, xz %s, zlib %s, json-c %s, libsmartcols %s\n",
+	       PACKAGE_VERSION, OpenSSL_version(OPENSSL_VERSION), ZSTD_versionString(),
+	       lzma_version_string(), zlibVersion(), json_c_version(), smartcols);
+}
+
+static void print_command_help(const struct command *c)
+{
+	printf("Usage: kernel-sign %s [OPTIONS] %s\n\n%s\n\nOptions:\n", c->name, c->operands,
+	       c->text);
+	options_print(c->options);
+}
+
+static int run(const struct command *c, int argc, char **argv)
+{
+	char name[64];
+	void *args;
+	int first, status;
+
+	if (c->main)
+		return c->main(argc, argv);
+	args = calloc(1, c->args_size);
+	if (!args)
+		return STATUS_FAILED;
+	snprintf(name, sizeof(name), "kernel-sign %s", c->name);
+	argv[0] = name;
+	first = options_parse(c->options, args, argc, argv);
+	if (first == 0) {
+		print_command_help(c);
+		status = STATUS_DONE;
+	} else if (first < 0) {
+		status = STATUS_USAGE;
+	} else {
+		status = c->run(args, argc - first, argv + first);
+	}
+	free(args);
+	return status;
+}
+
+int commands_main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : "";
+
+	if (strcmp(name, "-h") == 0 || strcmp(name, "--help") == 0) {
+		print_help();
+		return STATUS_DONE;
+	}
+	if (strcmp(name, "-V") == 0 || strcmp(name, "--version") == 0) {
+		print_version();
+		return STATUS_DONE;
+	}
+	for (const struct command *const *c = commands; *c; c++)
+		if (strcmp(name, (*c)->name) == 0)
+			return run(*c, argc - 1, argv + 1);
+	if (name[0])
+		fprintf(stderr, "kernel-sign: no command '%s'\n", name);
+	fprintf(stderr, "Usage: kernel-sign COMMAND [OPTIONS] [MODULE...]\n"
+			"Try 'kernel-sign --help'.\n");
+	return STATUS_USAGE;
+}

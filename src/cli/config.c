@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/config.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/strings.h"
+
+enum { CONFIG_LIMIT = 1 << 20 }; /* bytes */
+
+static const struct {
+	const char *name;
+	size_t offset;
+} settings[] = {
+	{ "key", offsetof(struct config, key) },
+	{ "cert", offsetof(struct config, cert) },
+	{ "hash", offsetof(struct config, hash) },
+	{ "keys", offsetof(struct config, keys) },
+};
+
+static char *trim(char *text)
+{
+	char *end;
+
+	text += strspn(text, " \t");
+	end = text + strlen(text);
+	while (end > text && strchr(" \t\r", end[-1]))
+		end--;
+	*end = '\0';
+	return text;
+}
+
+static char **find_setting(struct config *config, const char *name)
+{
+	for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++)
+		if (strcmp(settings[i].name, name) == 0)
+			return (char **)((char *)config + settings[i].offset);
+	return NULL;
+}
+
+static bool read_line(char *line, size_t number, struct config *config, struct ks_error *err)
+{
+	char *name = trim(line);
+	char *equals = strchr(name, '=');
+	char *value, **setting;
+
+	if (name[0] == '\0' || name[0] == '#')
+		return true;
+	if (!equals)
+		return ks_fail(err, KS_ERR_INPUT, "line %zu: no '='", number);
+	*equals = '\0';
+	value = trim(equals + 1);
+	name = trim(name);
+	setting = find_setting(config, name);
+	if (!setting)
+		return ks_fail(err, KS_ERR_INPUT, "line %zu: unknown setting '%s'", number, name);
+	if (!value[0])
+		return ks_fail(err, KS_ERR_INPUT, "line %zu: '%s' has no value", number, name);
+	free(*setting);
+	*setting = NULL;
+	return ks_string_copy(setting, value, err);
+}
+
+static bool read_lines(char *text, struct config *config, struct ks_error *err)
+{
+	for (size_t number = 1; text; number++) {
+		char *line = strsep(&text, "\n");
+
+		if (!read_line(line, number, config, err))
+			return false;
+	}
+	return true;
+}
+
+bool config_read(const char *root, struct config *config, struct ks_error *err)
+{
+	KS_BUF text = { 0 };
+	struct stat st;
+
+	*config = (struct config){ 0 };
+	if (!ks_file_read_path(root, CONFIG_PATH, CONFIG_LIMIT, &text, &st, err))
+		return err->sys == ENOENT || err->sys == ENOTDIR ? true : ks_at(err, CONFIG_PATH);
+	if (memchr(text.data, '\0', text.len)) {
+		ks_fail(err, KS_ERR_INPUT, "a zero byte in it, no text file");
+		return ks_at(err, CONFIG_PATH);
+	}
+	if (ks_buf_append(&text, "", 1, err) && read_lines((char *)text.data, config, err))
+		return true;
+	config_free(config);
+	return ks_at(err, CONFIG_PATH);
+}
+
+void config_free(struct config *config)
+{
+	for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++)
+		free(*(char **)((char *)config + settings[i].offset));
+	*config = (struct config){ 0 };
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+#include <locale.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/report.h"
+#include "cli/sign_file.h"
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+static int run(int argc, char **argv)
+{
+	const char *name = argc > 0 ? base_name(argv[0]) : "";
+
+	if (strcmp(name, "sign-file") == 0)
+		return sign_file_main(argc, argv);
+	if (strcmp(name, "kmodsign") == 0)
+		return kmodsign_main(argc, argv);
+	return commands_main(argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+	setlocale(LC_ALL, "");
+	/* A reader that has gone must not end a run between two modules. */
+	signal(SIGPIPE, SIG_IGN);
+	/* Memory of a large module goes back to the system when it is freed, also from threads. */
+	mallopt(M_MMAP_THRESHOLD, 1 << 20);
+	return report_end(run(argc, argv));
+}

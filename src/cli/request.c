@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/request.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "cli/report.h"
+#include "core/cert.h"
+
+enum {
+	DEFAULT_MAX_SIZE = 1 << 30, /* bytes */
+	KEY_FILE_LIMIT = 1 << 20,   /* bytes */
+};
+
+static struct utsname running;
+
+static unsigned count_processors(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n > 0 ? (unsigned)n : 1;
+}
+
+bool request_complete(struct request *r, int operands, char **operand)
+{
+	r->name = operand;
+	r->names = (size_t)operands;
+	if (r->dir && r->names) {
+		report_warning("--dir and a MODULE cannot be combined");
+		return false;
+	}
+	if (r->all && (r->dir || r->names)) {
+		report_warning("--all is for a whole kernel: it cannot be combined with %s",
+			       r->dir ? "--dir" : "a MODULE");
+		return false;
+	}
+	if (r->root && strcmp(r->root, "/") == 0)
+		r->root = NULL;
+	if (!r->jobs)
+		r->jobs = count_processors();
+	if (!r->max_size)
+		r->max_size = DEFAULT_MAX_SIZE;
+	return true;
+}
+
+struct ks_load request_load(const struct request *r)
+{
+	return (struct ks_load){ .root = r->root, .max_size = r->max_size };
+}
+
+static bool needs_kernel(const struct request *r)
+{
+	if (r->dir)
+		return false;
+	for (size_t i = 0; i < r->names; i++)
+		if (!strchr(r->name[i], '/') && !ks_codec_is_module_name(r->name[i]))
+			return true;
+	return r->names == 0;
+}
+
+static bool list_versions(const struct request *r, struct ks_strings *versions,
+			  struct ks_error *err)
+{
+	if (r->kernel && strcmp(r->kernel, "all") == 0) {
+		if (!ks_kernel_versions(r->root, versions, err))
+			return false;
+		return versions->count || ks_fail(err, KS_ERR_MISSING, "no kernel below %s/lib/modules",
+						  r->root ? r->root : "");
+	}
+	if (r->kernel)
+		return ks_strings_add(versions, r->kernel, err);
+	if (uname(&running))
+		return ks_fail_errno(err, "uname");
+	return ks_strings_add(versions, running.release, err);
+}
+
+static int run_kernel(const struct request *r, const char *version,
+		      int (*each)(void *ctx, const struct ks_kernel *kernel,
+				  const struct ks_modules *modules),
+		      void *ctx)
+{
+	struct ks_locate locate = { .load = request_load(r), .dir = r->dir, .name = r->name,
+				    .names = r->names, .in_tree = r->all, .jobs = r->jobs };
+	KS_KERNEL kernel = { 0 };
+	KS_MODULES modules = { 0 };
+	struct ks_error err;
+
+	if (ks_kernel_find(&kernel, r->root, version, &err)) {
+		locate.kernel = &kernel;
+	} else if (needs_kernel(r) || r->kernel) {
+		report_error(&err);
+		return STATUS_FAILED;
+	}
+	if (!ks_locate(&locate, &modules, &err)) {
+		report_error(&err);
+		return STATUS_FAILED;
+	}
+	return each(ctx, locate.kernel, &modules);
+}
+
+int request_each_kernel(const struct request *r,
+			int (*each)(void *ctx, const struct ks_kernel *kernel,
+				    const struct ks_modules *modules),
+			void *ctx)
+{
+	KS_STRINGS versions = { 0 };
+	int status = STATUS_DONE;
+	struct ks_error err;
+
+	if (!list_versions(r, &versions, &err)) {
+		report_error(&err);
+		return STATUS_FAILED;
+	}
+	for (size_t i = 0; i < versions.count; i++)
+		if (run_kernel(r, versions.item[i], each, ctx) != STATUS_DONE)
+			status = STATUS_FAILED;
+	return status;
+}
+
+int request_report_nothing(const struct request *r, const struct ks_kernel *kernel)
+{
+	const char *root = r->root ? r->root : "";
+
+	if (r->dir) {
+		report_warning("no module file (.ko, .ko.gz, .ko.xz, .ko.zst) in %s%s", root, r->dir);
+		return STATUS_FAILED;
+	}
+	if (!r->quiet)
+		report_warning("no %s below %s%s", r->all ? "module" : "out-of-tree module", root,
+			       kernel->dir);
+	return r->all ? STATUS_FAILED : STATUS_DONE;
+}
+
+/* Keys */
+
+static void warn_permissions(const char *path, const struct stat *st)
+{
+	if (st->st_mode & 077)
+		report_warning("warning: %s: the private key is open to others (mode %04o; "
+			       "chmod 600 it)", path, st->st_mode & 07777);
+}
+
+static void warn_dates(const char *path, const X509 *cert)
+{
+	enum ks_cert_time state = ks_cert_time_check(cert, time(NULL));
+
+	if (state != KS_CERT_VALID)
+		report_warning("warning: %s: the certificate %s (the kernel does not look at dates)",
+			       path, state == KS_CERT_EXPIRED ? "has expired" : "is not valid yet");
+}
+
+static bool read_key_file(const char *root, const char *path, struct ks_buf *bytes,
+			  struct stat *st, struct ks_error *err)
+{
+	if (strncmp(path, "pkcs11:", strlen("pkcs11:")) == 0) {
+		ks_fail(err, KS_ERR_UNSUPPORTED, "this version cannot use keys on tokens");
+		return ks_at(err, path);
+	}
+	return ks_file_read_path(root, path, KEY_FILE_LIMIT, bytes, st, err) || ks_at(err, path);
+}
+
+bool request_load_signer(const char *root, const char *key, const char *cert, const char *hash,
+			 bool key_id, struct ks_signer **signer, struct ks_error *err)
+{
+	struct ks_signer_spec spec = { .passphrase = getenv("KBUILD_SIGN_PIN"), .hash = hash,
+				       .key_id = key_id };
+	KS_BUF key_bytes = { 0 };
+	KS_BUF cert_bytes = { 0 };
+	struct stat key_st, cert_st;
+
+	if (!read_key_file(root, key, &key_bytes, &key_st, err) ||
+	    !read_key_file(root, cert, &cert_bytes, &cert_st, err))
+		return false;
+	spec.key = ks_buf_view(&key_bytes);
+	spec.cert = ks_buf_view(&cert_bytes);
+	if (!ks_signer_open(signer, &spec, err)) {
+		if (strcmp(key, cert) != 0)
+			ks_at(err, cert);
+		return ks_at(err, key);
+	}
+	warn_permissions(key, &key_st);
+	warn_dates(cert, ks_signer_cert(*signer));
+	return true;
+}
+
+static void tell_choice(const struct ks_key_place *place, const struct ks_signer *signer)
+{
+	KS_STRING subject = NULL;
+	struct ks_error err;
+
+	if (!ks_name_short(X509_get_subject_name(ks_signer_cert(signer)), &subject, &err))
+		return;
+	report_warning("key %s (from %s), certificate %s \"%s\"", place->key, place->why,
+		       place->cert, subject);
+	report_warning("hash %s (from %s)", place->hash, place->hash_why);
+}
+
+static bool open_signer(const struct request *r, const struct ks_keysearch *search,
+			struct ks_signer **signer, struct ks_error *err)
+{
+	KS_KEY_PLACE place = { 0 };
+
+	if (!ks_keysearch(search, &place, err) ||
+	    !request_load_signer(place.root, place.key, place.cert, place.hash, false, signer, err))
+		return false;
+	if (r->verbose)
+		tell_choice(&place, *signer);
+	return true;
+}
+
+bool request_open_signer(const struct request *r, const struct key_options *options,
+			 const struct ks_kernel *kernel, struct ks_signer **signer)
+{
+	struct config config = { 0 };
+	struct ks_error err;
+	bool ok = config_read(r->root, &config, &err);
+
+	if (ok) {
+		struct ks_keysearch search = {
+			.option = { options->key, options->cert, options->keys },
+			.environment = { getenv("KERNEL_SIGN_KEY"), getenv("KERNEL_SIGN_CERT"), NULL },
+			.config = { config.key, config.cert, config.keys },
+			.option_hash = options->hash,
+			.config_hash = config.hash,
+			.root = r->root,
+			.kernel = kernel,
+		};
+
+		ok = open_signer(r, &search, signer, &err);
+	}
+	if (!ok)
+		report_error(&err);
+	config_free(&config);
+	return ok;
+}

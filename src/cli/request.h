@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What sign, unsign and status have in common: the options that say which modules are meant and
+ * with which key, and the loop over the kernels in question.
+ */
+#ifndef KS_CLI_REQUEST_H
+#define KS_CLI_REQUEST_H
+
+#include "cli/commands.h"
+#include "cli/config.h"
+#include "core/keysearch.h"
+#include "core/locate.h"
+#include "core/sign.h"
+
+struct request {
+	/* options */
+	const char *kernel;
+	const char *root;
+	const char *dir;
+	bool all;
+	bool json;
+	bool quiet;
+	bool verbose;
+	unsigned jobs;
+	size_t max_size;
+
+	/* operands */
+	char **name;
+	size_t names;
+};
+
+struct key_options {
+	const char *key;
+	const char *cert;
+	const char *keys;
+	const char *hash;
+};
+
+/* Rows for option tables; T is the arguments' type, MEMBER its struct request or key_options. */
+#define REQUEST_OPTIONS(T, member)                                                              \
+	{ 'k', "kernel", "VERSION", "the kernel in question, or 'all' (default: the running one)", \
+	  OPTION_STRING, offsetof(T, member.kernel) },                                          \
+	{ 0, "root", "DIR", "look for everything below DIR", OPTION_STRING,                     \
+	  offsetof(T, member.root) },                                                           \
+	{ 'd', "dir", "DIR", "the module files directly in DIR", OPTION_STRING,                 \
+	  offsetof(T, member.dir) },                                                            \
+	{ 'a', "all", NULL, "in-tree modules too", OPTION_FLAG, offsetof(T, member.all) },      \
+	{ 'j', "jobs", "N", "threads (default: the number of processors)", OPTION_COUNT,        \
+	  offsetof(T, member.jobs) },                                                           \
+	{ 0, "max-size", "SIZE", "refuse larger modules, also inflated (default: 1G)",          \
+	  OPTION_SIZE, offsetof(T, member.max_size) },                                          \
+	{ 0, "json", NULL, "results as JSON", OPTION_FLAG, offsetof(T, member.json) },          \
+	{ 'q', "quiet", NULL, "no results, only warnings and errors", OPTION_FLAG,              \
+	  offsetof(T, member.quiet) },                                                          \
+	{ 'v', "verbose", NULL, "say what is used and why", OPTION_FLAG,                        \
+	  offsetof(T, member.verbose) }
+
+#define KEY_OPTIONS(T, member)                                                                  \
+	{ 0, "key", "FILE", "the private key, PEM or DER", OPTION_STRING,                       \
+	  offsetof(T, member.key) },                                                            \
+	{ 0, "cert", "FILE", "its certificate, PEM or DER (default: in the key's file)",        \
+	  OPTION_STRING, offsetof(T, member.cert) },                                            \
+	{ 0, "keys", "DIR", "a key store: the key in DIR/current", OPTION_STRING,               \
+	  offsetof(T, member.keys) },                                                           \
+	{ 0, "hash", "NAME", "the digest: sha256, sha512, sha3-512, ...", OPTION_STRING,        \
+	  offsetof(T, member.hash) }
+
+/* Fills in defaults and operands; false, reported, where the options contradict each other. */
+bool request_complete(struct request *request, int operands, char **operand);
+
+/* How modules are to be read. */
+struct ks_load request_load(const struct request *request);
+
+/*
+ * Calls EACH with the modules of every kernel in question, KERNEL being NULL where only files were
+ * named and the kernel is not there.  Reports what cannot be found.  Returns the exit status.
+ */
+int request_each_kernel(const struct request *request,
+			int (*each)(void *ctx, const struct ks_kernel *kernel,
+				    const struct ks_modules *modules),
+			void *ctx);
+
+/* "no out-of-tree module below DIR" or the like, with the exit status that belongs to it. */
+int request_report_nothing(const struct request *request, const struct ks_kernel *kernel);
+
+/*
+ * Finds and opens the key for KERNEL (or NULL), with warnings on dates and permissions; with
+ * --verbose it says where the key comes from.  False after having reported why not.
+ */
+bool request_open_signer(const struct request *request, const struct key_options *options,
+			 const struct ks_kernel *kernel, struct ks_signer **signer);
+
+/*
+ * The same for a key and certificate that are already named, inside ROOT or (NULL) on the host.
+ */
+KS_MUST_CHECK bool request_load_signer(const char *root, const char *key, const char *cert,
+				       const char *hash, bool key_id, struct ks_signer **signer,
+				       struct ks_error *err);
+
+#endif
