@@ -1,0 +1,204 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# .ci/parts.sh SCRATCH PART: one part of .ci/run, which made SCRATCH and reads the results there.
+set -euo pipefail
+
+scratch=$1
+part=$2
+log=$scratch/$part.log
+jobs=$(nproc)
+# shellcheck source=.ci/results.sh
+. "$(dirname "$0")/results.sh"
+
+# need PACKAGE...: installs those that are missing.
+need() {
+	local missing=() package
+	for package; do
+		[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
+			missing+=("$package")
+	done
+	((${#missing[@]})) || return 0
+	apt-get update
+	apt-get install -y --no-install-recommends "${missing[@]}"
+}
+
+# The source that the builds outside the tree share.
+source_tree() {
+	[ ! -d "$scratch/src" ] || return 0
+	(cd "$scratch/tree" && ./bootstrap packages)
+	cp -a "$scratch/tree" "$scratch/src.new"
+	(cd "$scratch/src.new" && autoreconf -fi)
+	mv "$scratch/src.new" "$scratch/src"
+}
+
+# build NAME CONFIGURE-ARGUMENT...: in $scratch/NAME, where it leaves the shell.
+build() {
+	local name=$1
+	shift
+	source_tree
+	mkdir "$scratch/$name"
+	cd "$scratch/$name"
+	../src/configure "$@"
+	make -j"$jobs"
+}
+
+# plain: the ordinary build, that several parts use.
+plain() {
+	[ -x "$scratch/plain/kernel-sign" ] || (build plain)
+	cd "$scratch/plain"
+}
+
+# check LABEL MAKE-ARGUMENT...: make check here; its failures are in the results.
+check() {
+	local label=$1 status=0
+	shift
+	make -j"$jobs" -k check "$@" || status=$?
+	automake_results "$label" "$PWD"
+	# Failed, but no test did: then one could not be built.
+	if ((status)) && ! grep -q '^FAIL' "$scratch/$part.results"; then
+		result FAIL "$label: make check ends with status $status"
+		details "$label" "$log"
+	fi
+}
+
+part_gcc() {
+	local status=0
+	cp -a "$scratch/tree" "$scratch/gcc"
+	cd "$scratch/gcc"
+	CC=gcc ./bootstrap check --enable-werror || status=$?
+	automake_results gcc "$PWD"
+	grep -q '^FAIL' "$scratch/$part.results" || return "$status"
+}
+
+part_clang() {
+	need clang
+	build clang CC=clang --enable-werror
+	check clang
+}
+
+part_asan() {
+	mkdir -m 1777 "$scratch/asan.reports"
+	# Exit status 1 is what many tests expect of the program; no report may pass for that.
+	export ASAN_OPTIONS=exitcode=99:log_path=$scratch/asan.reports/asan
+	export UBSAN_OPTIONS=print_stacktrace=1
+	build asan --enable-werror \
+		CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all'
+	check asan
+	reports "sanitizer report" "$scratch/asan.reports"
+}
+
+part_valgrind() {
+	local reports=$scratch/valgrind.reports bin=$scratch/valgrind.bin name tests=()
+	need valgrind libc6-dbg
+	plain
+	mkdir -m 1777 "$reports"
+	mkdir "$bin" "$bin/real"
+	cat >"$bin/memcheck" <<-EOF
+		#!/bin/sh
+		exec valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \\
+			--log-file='$reports/%p' "\$@"
+	EOF
+	# The program looks at its own name: so does what stands for it here.
+	cat >"$bin/kernel-sign" <<-EOF
+		#!/bin/sh
+		exec '$bin/memcheck' '$bin/real/'"\$(basename "\$0")" "\$@"
+	EOF
+	chmod +x "$bin/memcheck" "$bin/kernel-sign"
+	for name in kernel-sign sign-file kmodsign; do
+		ln -s "$PWD/kernel-sign" "$bin/real/$name"
+	done
+
+	# shellcheck disable=SC2016 # a variable of make
+	check "valgrind unit" TESTS='$(KS_UNIT)' LOG_COMPILER="$bin/memcheck"
+	find . -name '*.trs' -delete
+	for name in sign unsign status sign_file; do
+		[ ! -f "$scratch/src/tests/cli/$name.bats" ] || tests+=("tests/cli/$name.bats")
+	done
+	check "valgrind commands" TESTS="${tests[*]}" KERNEL_SIGN="$bin/kernel-sign"
+	reports "valgrind report" "$reports"
+}
+
+part_dist() {
+	local name path dir=$scratch/dist
+	plain
+	step "make distcheck" make -j"$jobs" distcheck
+	mkdir -p "$dir/bin"
+	tar -C "$dir" -xf kernel-sign-*.tar.xz
+	cd "$dir"/kernel-sign-*/
+
+	# A machine without scdoc, which else has all.
+	for path in /usr/sbin/* /usr/bin/*; do
+		ln -sf "$path" "$dir/bin/"
+	done
+	rm -f "$dir/bin/scdoc"
+	export PATH=$dir/bin
+	step "the tarball configures without scdoc" ./configure --prefix=/usr
+	step "the tarball builds without scdoc" make -j"$jobs"
+	step "make install with DESTDIR" make install DESTDIR="$dir/root"
+	(cd "$dir/root" && find . ! -type d | sort)
+	for name in bin/kernel-sign libexec/kernel-sign/sign-file share/man/man8/kernel-sign.8 \
+		share/man/man5/kernel-sign.conf.5; do
+		step "installed: $name" test -s "$dir/root/usr/$name"
+	done
+	step "the installed program runs" "$dir/root/usr/bin/kernel-sign" --version
+	step "the installed sign-file is the program" \
+		test "$dir/root/usr/libexec/kernel-sign/sign-file" -ef "$dir/root/usr/bin/kernel-sign"
+	step "make uninstall" make uninstall DESTDIR="$dir/root"
+	step "uninstall leaves no file" test -z "$(find "$dir/root" ! -type d)"
+}
+
+# inside ROOT COMMAND: in the root, as in a container of that system: /proc, and no variable of ours.
+inside() {
+	# The mount is gone with its namespace, however this ends.
+	# shellcheck disable=SC2016 # for the shell in the namespace
+	unshare --mount --propagation private sh -c '
+		mount -t proc proc "$1/proc"
+		exec chroot "$1" env -i HOME=/root TERM=dumb ${http_proxy:+"http_proxy=$http_proxy"} \
+			PATH=/usr/sbin:/usr/bin:/sbin:/bin sh -c "cd /kernel-sign && $2"' sh "$@"
+}
+
+bare_root() {
+	local suite=$1 root=$scratch/bare/$1
+	step "$suite: debootstrap" debootstrap --variant=minbase "$suite" "$root" "$2"
+	cp -a "$scratch/tree" "$root/kernel-sign"
+	step "$suite: ./bootstrap demo" inside "$root" './bootstrap demo'
+	inside "$root" './bootstrap check' || echo "$suite: ./bootstrap check ends with status $?"
+	step "$suite: ./bootstrap check ran tests" test -f "$root/kernel-sign/test-suite.log"
+	automake_results "$suite" "$root/kernel-sign"
+}
+
+part_bare() {
+	local mirror suite suites=(bookworm trixie) workers=()
+	need debootstrap debian-archive-keyring
+	# shellcheck disable=SC2016 # apt's own variables
+	mirror=$(apt-get indextargets --format '$(REPO_URI) $(COMPONENT) $(RELEASE)' \
+		'Identifier: Packages' | awk '$2 == "main" && $3 !~ /-/ && $1 ~ /^http/ { print $1; exit }')
+	[ -n "$mirror" ] || {
+		echo "apt's sources name no Debian mirror"
+		return 1
+	}
+	mkdir "$scratch/bare"
+	for suite in "${suites[@]}"; do
+		log=$scratch/bare.$suite.log
+		(bare_root "$suite" "$mirror") >"$log" 2>&1 &
+		workers+=($!)
+	done
+	for suite in "${suites[@]}"; do
+		wait "${workers[0]}" || result FAIL "$suite: broke off with status $?"
+		workers=("${workers[@]:1}")
+		cat "$scratch/bare.$suite.log"
+	done
+}
+
+part_real() {
+	local status=0
+	plain
+	# A file first: what it says must survive whatever becomes of it.
+	KERNEL_SIGN=$PWD/kernel-sign abs_top_builddir=$PWD abs_top_srcdir=$scratch/src \
+		"$scratch/src/tests/real/run" >"$scratch/real.tap" || status=$?
+	cat "$scratch/real.tap"
+	tap_results real "$scratch/real.tap"
+	grep -q '^FAIL' "$scratch/$part.results" || return "$status"
+}
+
+"part_$part"

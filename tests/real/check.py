@@ -1,0 +1,416 @@
+# SPDX-License-Identifier: MIT
+"""check.py SUITE...: signs the trees of these suites in every way that users do, and says in TAP
+whether independent readers agree with the outcome. Called by `run`, which prepares it all."""
+import glob
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import judge
+from doubt import doubt_containers, doubt_manifests, doubt_signatures
+from manifest import judge_touched, manifest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.environ["KS_REAL_DIR"]
+WORK = os.path.join(TOP, "work")
+PROGRAM = os.environ["KERNEL_SIGN"]
+KEYS = os.path.join(WORK, "keys")
+KERNELS_TOOL = os.path.join(WORK, "kbuild/usr/lib/linux-kbuild-6.1/scripts/sign-file")
+OUR_TOOL = os.path.join(WORK, "sign-file")  # kernel-sign by this name
+HASHES = ("sha256", "sha384", "sha512")
+ENCODINGS = ("pem", "der")
+LINES_SHOWN = 10
+
+
+class Tap:
+    """The Test Anything Protocol: a line for each claim, the plan at the end."""
+
+    def __init__(self):
+        self.count = self.failed = 0
+
+    def claim(self, name, faults):
+        self.count += 1
+        self.failed += bool(faults)
+        print(f"{'not ok' if faults else 'ok'} {self.count} - {name}")
+        for fault in faults[:LINES_SHOWN]:
+            self.note(fault)
+        if len(faults) > LINES_SHOWN:
+            self.note(f"and {len(faults) - LINES_SHOWN} more")
+
+    @staticmethod
+    def note(text):
+        for line in str(text).splitlines() or [""]:
+            print(f"# {line}", flush=True)
+
+    def finish(self):
+        print(f"1..{self.count}", flush=True)
+        return bool(self.failed)
+
+
+class Outcome:
+    """What one run of a program did and cost."""
+
+    def __init__(self, *command, cwd=WORK):
+        begin = time.monotonic()
+        with open(os.path.join(WORK, "output"), "w+b") as out:
+            # A program that hangs must not eat the whole budget.
+            with subprocess.Popen(
+                ["timeout", "300", *command], stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=cwd
+            ) as process:
+                _, status, usage = os.wait4(process.pid, 0)
+                self.status = process.returncode = os.waitstatus_to_exitcode(status)
+            self.wall = time.monotonic() - begin
+            out.seek(0)
+            self.output = out.read().decode(errors="replace")
+        self.cpu = usage.ru_utime + usage.ru_stime
+        self.peak = usage.ru_maxrss / 1024
+
+    def faults(self, expected=0):
+        if self.status == expected:
+            return []
+        return [f"exit status {self.status}, not {expected}", *self.output.splitlines()[-5:]]
+
+
+def key(name):
+    return os.path.join(KEYS, name + ".key")
+
+
+def cert(name, encoding="pem"):
+    return os.path.join(KEYS, f"{name}.{encoding}")
+
+
+def signer(name):
+    return f"kernel-sign real test {name}"
+
+
+def all_faults(function, paths):
+    """The faults of all paths together; the work is done by as many programs as there are processors."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(itertools.chain.from_iterable(pool.map(function, paths)))
+
+
+def kernels_signature(hash_name, key_name, image, *options, encoding="pem"):
+    """What the kernel's own tool makes of these bytes."""
+    with tempfile.TemporaryDirectory() as scratch:
+        module = os.path.join(scratch, "module.ko")
+        with open(module, "wb") as file:
+            file.write(image)
+        command = [KERNELS_TOOL, *options, hash_name, key(key_name), cert(key_name, encoding), module]
+        subprocess.run(command, check=True, capture_output=True)
+        return judge.read(module)
+
+
+class Tree:
+    """One kernel's modules below a root of their own."""
+
+    def __init__(self, suite):
+        self.folder = os.path.join(WORK, suite)
+        self.kernel = judge.read(os.path.join(TOP, suite, "kernel")).decode().strip()
+        self.name = f"{suite} {self.kernel}"
+        self.built = os.path.join(TOP, suite, "built")
+        self.root = os.path.join(self.folder, "root")
+        subprocess.run([os.path.join(HERE, "lay"), suite, self.folder], check=True, stderr=subprocess.DEVNULL)
+        self.modules = os.path.realpath(os.path.join(self.root, "lib/modules", self.kernel))
+        self.inside = os.path.relpath(self.modules, self.root)
+        self.out_of_tree = self.find("updates") + self.find("extra")
+        self.in_tree = self.find("kernel")
+        self.all = self.out_of_tree + self.in_tree
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            summaries = pool.map(judge.summary, map(self.path, self.all))
+            self.original = dict(zip(self.all, summaries))
+
+    def find(self, below):
+        """Module files, relative to the root."""
+        pattern = os.path.join(glob.escape(self.modules), below, "**/*.ko*")
+        return sorted(os.path.relpath(path, self.root) for path in glob.glob(pattern, recursive=True))
+
+    def path(self, module):
+        return os.path.join(self.root, module)
+
+    def image(self, module):
+        return self.original[module][0]
+
+    def lay_out_of_tree_anew(self):
+        for name in ("updates", "extra"):
+            shutil.rmtree(os.path.join(self.modules, name))
+            pristine = os.path.join(self.folder, "pristine", name)
+            subprocess.run(["cp", "-a", pristine, self.modules], check=True)
+
+    def run(self, command, *options):
+        return Outcome(PROGRAM, command, "-k", self.kernel, "--root", self.root, *options)
+
+    def sign(self, key_name, hash_name, *options, encoding="pem"):
+        return self.run(
+            "sign", "--key", key(key_name), "--cert", cert(key_name, encoding), "--hash", hash_name, *options
+        )
+
+
+def identical_to_kernels(tree, modules, hash_name, encoding="pem"):
+    """The kernel's tool makes the very same bytes of the image (RSA only: ECDSA signatures differ)."""
+
+    def faults(module):
+        try:
+            data = judge.content(tree.path(module))
+            theirs = kernels_signature(hash_name, "rsa", judge.split(data)[0], encoding=encoding)
+        except judge.Fault as fault:
+            return [str(fault)]
+        return [] if data == theirs else [f"{module}: not what the kernel's sign-file makes"]
+
+    return all_faults(faults, modules)
+
+
+def check_judge(tap):
+    """Before it is believed: the judge tells the broken from the good."""
+
+    def sign(image, key_name, *options):
+        return kernels_signature("sha256", key_name, image, *options)
+
+    with tempfile.TemporaryDirectory() as scratch:
+        certs = {name: cert(name) for name in ("rsa", "other")}
+        tap.claim("the judge sees broken signatures", doubt_signatures(scratch, sign, certs))
+        tap.claim("the judge sees containers that a kernel cannot read", doubt_containers(scratch))
+        tap.claim("the judge sees what was touched", doubt_manifests(scratch))
+
+
+def check_tree(tap, tree):
+    """What the rest relies on."""
+    with open(os.path.join(tree.modules, "modules.order"), encoding="ascii") as order:
+        expected = {line.strip() for line in order}
+    found = {os.path.relpath(path, tree.inside).removesuffix(".xz") for path in tree.in_tree}
+    tap.claim(
+        f"{tree.name}: {len(tree.in_tree)} modules in the tree, those of modules.order",
+        sorted(found ^ expected) or ([] if len(found) > 500 else ["too few"]),
+    )
+    counts = {module: tree.original[module][1] for module in tree.all}
+    tap.claim(
+        f"{tree.name}: Debian signed each of them, and none of the {len(tree.out_of_tree)} out of it",
+        [f"{module}: {counts[module]} signatures" for module in tree.in_tree if counts[module] != 1]
+        + [f"{module}: signed" for module in tree.out_of_tree if counts[module]]
+        + ([] if len(tree.out_of_tree) == 8 else [f"{tree.out_of_tree}"]),
+    )
+
+
+def check_sign(tap, tree, key_name, hash_name, encoding="pem"):
+    """sign, as a user without arguments does it: the out-of-tree modules."""
+    what = f"{tree.name}: sign, {key_name} {hash_name} {encoding}"
+    tree.lay_out_of_tree_anew()
+    before = manifest(tree.root)
+    outcome = tree.sign(key_name, hash_name, encoding=encoding)
+    tap.claim(f"{what}: exits 0", outcome.faults())
+    tap.claim(
+        f"{what}: replaces the out-of-tree modules, touches nothing else",
+        judge_touched(before, manifest(tree.root), tree.out_of_tree),
+    )
+    tap.claim(
+        f"{what}: each verifies over the image that it had",
+        all_faults(
+            lambda module: judge.judge_signed(tree.path(module), cert(key_name), tree.image(module)),
+            tree.out_of_tree,
+        ),
+    )
+    paths = [tree.path(module) for module in tree.out_of_tree]
+    tap.claim(f"{what}: each is compressed as before, readable for the kernel", all_faults(judge.judge_container, paths))
+    tap.claim(
+        f"{what}: modinfo shows the signer",
+        all_faults(lambda path: judge.judge_modinfo(path, signer(key_name)), paths),
+    )
+    if key_name == "rsa":
+        tap.claim(
+            f"{what}: byte for byte what the kernel's sign-file makes",
+            identical_to_kernels(tree, tree.out_of_tree, hash_name, encoding),
+        )
+    return outcome
+
+
+def check_warnings(tap, tree, outcome):
+    """v4l2loopback was built for another kernel (see build), dm-writeboost for this one."""
+    warned = [line for line in outcome.output.splitlines() if "vermagic" in line]
+    tap.claim(
+        f"{tree.name}: sign warns of the modules with another kernel's vermagic only",
+        [f"no warning for {module}" for module in tree.out_of_tree
+         if "v4l2loopback" in module and not any(os.path.basename(module) in line for line in warned)]
+        + [line for line in warned if "dm-writeboost" in line],
+    )
+
+
+def check_named(tap, tree):
+    """sign MODULE: that one; and a dry run: none."""
+    tree.lay_out_of_tree_anew()
+    before = manifest(tree.root)
+    outcome = tree.sign("rsa", "sha256", "--dry-run")
+    tap.claim(
+        f"{tree.name}: sign --dry-run touches nothing",
+        outcome.faults() + judge_touched(before, manifest(tree.root), []),
+    )
+    outcome = tree.sign("rsa", "sha256", "dm_writeboost")
+    named = [module for module in tree.out_of_tree if module.endswith("/dm-writeboost.ko")]
+    tap.claim(
+        f"{tree.name}: sign dm_writeboost replaces dm-writeboost.ko, touches nothing else",
+        outcome.faults() + judge_touched(before, manifest(tree.root), named),
+    )
+
+
+def folder_content(folder):
+    return {name: judge.digest(judge.read(os.path.join(folder, name))) for name in os.listdir(folder)}
+
+
+def twins(module, ours, *arguments, keep=()):
+    """Runs the kernel's tool and ours alike, each in a folder with a copy of the module as m.ko: the
+    exit status and every file there must come out the same."""
+    results = []
+    for number, tool in enumerate(([KERNELS_TOOL], ours)):
+        folder = os.path.join(WORK, f"twin{number}")
+        shutil.rmtree(folder, ignore_errors=True)
+        os.mkdir(folder)
+        shutil.copyfile(module, os.path.join(folder, "m.ko"))
+        for path in keep:
+            shutil.copy(path, folder)
+        results.append((Outcome(*tool, *arguments, cwd=folder), folder_content(folder)))
+    (theirs, their_files), (mine, my_files) = results
+    what = " ".join(os.path.basename(argument) for argument in [*ours, *arguments])
+    faults = mine.faults(theirs.status)
+    faults += [f"{name}: differs" for name in sorted(their_files.keys() | my_files.keys())
+               if their_files.get(name) != my_files.get(name)]
+    return [f"{what}: {fault}" for fault in faults]
+
+
+def check_sign_file(tap, tree):
+    """The sign-file personality, by its name and as a command, beside the kernel's tool."""
+    tools = ([PROGRAM, "sign-file"], [OUR_TOOL])
+    module = os.path.join(tree.built, "v4l2loopback.ko")
+    for hash_name, encoding, options in itertools.product(HASHES, ENCODINGS, ([], ["-k"])):
+        arguments = [*options, hash_name, key("rsa"), cert("rsa", encoding), "m.ko"]
+        tap.claim(
+            f"{tree.name}: {' '.join(['sign-file', *options, hash_name, encoding])}, in place and to DEST, as the kernel's",
+            [fault for tool in tools for dest in ([], ["dest.ko"])
+             for fault in twins(module, tool, *arguments, *dest)],
+        )
+    common = ["sha256", key("rsa"), cert("rsa"), "m.ko"]
+    for option in ("-p", "-d", "-pk", "-dk"):
+        tap.claim(
+            f"{tree.name}: sign-file {option}, with its m.ko.p7s, as the kernel's",
+            [fault for tool in tools for dest in ([], ["dest.ko"])
+             for fault in twins(module, tool, option, *common, *dest)],
+        )
+    # -s takes a message made elsewhere: the one that -d has left just now.
+    shutil.copy(os.path.join(WORK, "twin0/m.ko.p7s"), os.path.join(WORK, "raw.p7s"))
+    tap.claim(
+        f"{tree.name}: sign-file -s, as the kernel's",
+        [fault for tool in tools for dest in ([], ["dest.ko"])
+         for fault in twins(module, tool, "-s", "raw.p7s", "sha256", cert("rsa"), "m.ko", *dest,
+                            keep=[os.path.join(WORK, "raw.p7s")])],
+    )
+    tap.claim(
+        f"{tree.name}: sign-file exits as the kernel's: without arguments, module, key, or a known hash",
+        [fault for tool in tools
+         for arguments in ([], [*common[:3], "none.ko"], ["sha256", "none.key", *common[2:]], ["sha257", *common[1:]])
+         for fault in twins(module, tool, *arguments)],
+    )
+    for options in ([], ["-k"]):
+        copy = os.path.join(WORK, "ec.ko")
+        shutil.copyfile(module, copy)
+        outcome = Outcome(PROGRAM, "sign-file", *options, "sha384", key("ec"), cert("ec"), copy)
+        tap.claim(
+            f"{tree.name}: {' '.join(['sign-file', *options, 'sha384'])} with a P-384 key verifies",
+            outcome.faults() + judge.judge_signed(copy, cert("ec"), judge.digest(judge.read(module))),
+        )
+
+
+def already_signed(output, count):
+    """Does the output say so of that many modules, one by one or in a sum?"""
+    lines = [line for line in output.splitlines() if "already signed" in line]
+    said = len(lines) == count or any(str(count) in line.split() for line in lines)
+    return [] if said else [f"no word of {count} modules already signed", *output.splitlines()[-3:]]
+
+
+def cost(tree, command, outcome):
+    line = (f"{tree.name}: {command}: {len(tree.all)} modules, {outcome.wall:.2f} s wall, "
+            f"{outcome.cpu:.2f} s CPU, peak {outcome.peak:.0f} MiB, {os.cpu_count()} processors")
+    Tap.note(line)
+    with open(os.path.join(TOP, "results"), "a", encoding="utf-8") as results:
+        print(line, file=results)
+
+
+def check_all(tap, tree):
+    """sign --all over the whole tree, twice, and unsign --all."""
+    tree.lay_out_of_tree_anew()
+    laid = manifest(tree.root)
+    outcome = tree.sign("rsa", "sha256", "--all")
+    cost(tree, "sign --all", outcome)
+    signed = manifest(tree.root)
+    tap.claim(f"{tree.name}: sign --all: exits 0", outcome.faults())
+    tap.claim(f"{tree.name}: sign --all: replaces all modules, touches nothing else", judge_touched(laid, signed, tree.all))
+    tap.claim(
+        f"{tree.name}: sign --all: each verifies over the image that Debian built",
+        all_faults(lambda module: judge.judge_signed(tree.path(module), cert("rsa"), tree.image(module)), tree.all),
+    )
+    tap.claim(
+        f"{tree.name}: sign --all: each is compressed as before, readable for the kernel",
+        all_faults(lambda module: judge.judge_container(tree.path(module)), tree.all),
+    )
+    tap.claim(
+        f"{tree.name}: sign --all: each is byte for byte what the kernel's sign-file makes",
+        identical_to_kernels(tree, tree.all, "sha256"),
+    )
+    outcome = tree.sign("rsa", "sha256", "--all")
+    cost(tree, "sign --all again", outcome)
+    tap.claim(
+        f"{tree.name}: sign --all again: touches no file",
+        outcome.faults() + judge_touched(signed, manifest(tree.root), []),
+    )
+    tap.claim(f"{tree.name}: sign --all again: says that all are already signed", already_signed(outcome.output, len(tree.all)))
+    outcome = tree.run("unsign", "--all")
+    cost(tree, "unsign --all", outcome)
+    tap.claim(f"{tree.name}: unsign --all: exits 0", outcome.faults())
+    tap.claim(
+        f"{tree.name}: unsign --all: replaces all modules, touches nothing else",
+        judge_touched(signed, manifest(tree.root), tree.all),
+    )
+    tap.claim(
+        f"{tree.name}: unsign --all: each is the image that Debian built, unsigned",
+        all_faults(lambda module: judge.judge_unsigned(tree.path(module), tree.image(module)), tree.all),
+    )
+    tap.claim(
+        f"{tree.name}: unsign --all: each is compressed as before, readable for the kernel",
+        all_faults(lambda module: judge.judge_container(tree.path(module)), tree.all),
+    )
+
+
+def check_suite(tap, suite):
+    tree = Tree(suite)
+    check_tree(tap, tree)
+    for hash_name, encoding in itertools.product(HASHES, ENCODINGS):
+        outcome = check_sign(tap, tree, "rsa", hash_name, encoding)
+    check_warnings(tap, tree, outcome)
+    check_sign(tap, tree, "ec", "sha384")
+    check_named(tap, tree)
+    check_sign_file(tap, tree)
+    check_all(tap, tree)
+
+
+def prepare():
+    os.umask(0o022)
+    subprocess.run([os.path.join(HERE, "keys"), KEYS], check=True, capture_output=True)
+    kbuild = os.path.join(TOP, "bookworm/linux-kbuild-6.1.deb")
+    subprocess.run(["dpkg-deb", "-x", kbuild, os.path.join(WORK, "kbuild")], check=True)
+    os.symlink(PROGRAM, OUR_TOOL)
+    with open(os.path.join(TOP, "results"), "w", encoding="utf-8"):
+        pass
+
+
+def main(*suites):
+    prepare()
+    tap = Tap()
+    check_judge(tap)
+    for suite in suites:
+        check_suite(tap, suite)
+    return tap.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
