@@ -15,8 +15,7 @@
 bool ks_file_same(const struct stat *a, const struct stat *b)
 {
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
 	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
@@ -25,10 +24,11 @@ static bool require_regular(const struct stat *st, struct ks_error *err)
 	if (S_ISREG(st->st_mode))
 		return true;
 	return ks_fail(err, KS_ERR_INPUT, "%s, not a regular file",
-		       S_ISDIR(st->st_mode) ? "a directory" :
+		       S_ISDIR(st->st_mode)  ? "a directory" :
 		       S_ISFIFO(st->st_mode) ? "a FIFO" :
 		       S_ISSOCK(st->st_mode) ? "a socket" :
-		       S_ISLNK(st->st_mode) ? "a symlink" : "a device");
+		       S_ISLNK(st->st_mode)  ? "a symlink" :
+					       "a device");
 }
 
 /* Looks before it opens: opening a device or a FIFO can already have an effect. */
@@ -101,7 +101,7 @@ struct stage {
 };
 
 #define STAGE __attribute__((cleanup(stage_drop))) struct stage
-#define STAGE_NONE { .parent = -1, .fd = -1 }
+#define STAGE_NONE ((struct stage){ .parent = -1, .fd = -1 })
 
 static void stage_drop(struct stage *s)
 {

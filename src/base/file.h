@@ -41,7 +41,7 @@ KS_MUST_CHECK bool ks_file_replace(const struct ks_place *place, const struct st
  * Makes or atomically replaces a file that holds CONTENT, with exactly MODE for a new file; one
  * that exists keeps its own mode, owner and attributes, and must be a regular file.
  */
-KS_MUST_CHECK bool ks_file_write(const struct ks_place *place, mode_t mode,
-				 struct ks_view content, struct ks_error *err);
+KS_MUST_CHECK bool ks_file_write(const struct ks_place *place, mode_t mode, struct ks_view content,
+				 struct ks_error *err);
 
 #endif

@@ -11,11 +11,11 @@
 enum { MAX_LINKS = 40 }; /* the kernel's own limit, MAXSYMLINKS */
 
 struct walk {
-	int root;		  /* where an absolute link starts */
-	int dir;		  /* the directory reached so far */
-	char done[PATH_MAX];	  /* its canonical path; empty for the root */
-	char todo[PATH_MAX];	  /* what remains to be followed */
-	char name[NAME_MAX + 1];  /* the component in hand */
+	int root;		 /* where an absolute link starts */
+	int dir;		 /* the directory reached so far */
+	char done[PATH_MAX];	 /* its canonical path; empty for the root */
+	char todo[PATH_MAX];	 /* what remains to be followed */
+	char name[NAME_MAX + 1]; /* the component in hand */
 	int links;
 };
 
@@ -177,13 +177,12 @@ static bool start(struct walk *w, const char *root, const char *path, struct ks_
 	return enter_root(w, err);
 }
 
-bool ks_place_find(struct ks_place *place, const char *root, const char *path,
-		   struct ks_error *err)
+bool ks_place_find(struct ks_place *place, const char *root, const char *path, struct ks_error *err)
 {
 	struct walk w = { .root = -1, .dir = -1 };
 	bool ok = start(&w, root, path, err) && walk_all(&w, err);
 
-	*place = (struct ks_place)KS_PLACE_NONE;
+	*place = KS_PLACE_NONE;
 	if (ok) {
 		place->dir = w.dir;
 		place->name = strdup(w.name);
@@ -212,7 +211,7 @@ void ks_place_close(struct ks_place *place)
 	ks_fd_close(&place->dir);
 	free(place->name);
 	free(place->path);
-	*place = (struct ks_place)KS_PLACE_NONE;
+	*place = KS_PLACE_NONE;
 }
 
 void ks_fd_close(int *fd)

@@ -16,7 +16,7 @@ struct ks_place {
 };
 
 #define KS_PLACE __attribute__((cleanup(ks_place_close))) struct ks_place
-#define KS_PLACE_NONE { .dir = -1 }
+#define KS_PLACE_NONE ((struct ks_place){ .dir = -1 })
 
 /*
  * Follows PATH.  ROOT is NULL (the host; a relative PATH starts at the working directory) or a

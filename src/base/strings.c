@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool ks_strings_add_len(struct ks_strings *list, const char *text, size_t len,
-			struct ks_error *err)
+bool ks_strings_add_len(struct ks_strings *list, const char *text, size_t len, struct ks_error *err)
 {
 	if (list->count == list->cap) {
 		size_t cap = list->cap ? list->cap * 2 : 16;

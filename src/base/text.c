@@ -11,8 +11,12 @@
 static size_t decode(const unsigned char *text, uint32_t *point)
 {
 	static const uint32_t lowest[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t len = text[0] < 0x80 ? 1 : text[0] < 0xc0 ? 0 : text[0] < 0xe0 ? 2 :
-		     text[0] < 0xf0 ? 3 : text[0] < 0xf8 ? 4 : 0;
+	size_t len = text[0] < 0x80 ? 1 :
+		     text[0] < 0xc0 ? 0 :
+		     text[0] < 0xe0 ? 2 :
+		     text[0] < 0xf0 ? 3 :
+		     text[0] < 0xf8 ? 4 :
+				      0;
 
 	if (len <= 1) {
 		*point = text[0];

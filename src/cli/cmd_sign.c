@@ -41,7 +41,8 @@ static bool work(void *ctx, size_t i, struct ks_error *err)
 	bool spare_others = !run->args->request.all && !found->by_choice;
 
 	return run->unsign ?
-		       ks_unsign_module(found->path, &run->how, spare_others, &run->result[i], err) :
+		       ks_unsign_module(found->path, &run->how, spare_others, &run->result[i],
+					err) :
 		       ks_sign_module(found->path, &run->how, spare_others, &run->result[i], err);
 }
 
@@ -67,8 +68,8 @@ static void tell(const struct run *run, size_t i)
 {
 	const struct ks_sign_result *result = &run->result[i];
 	const char *path = run->modules->item[i].path;
-	const char *word = run->args->dry_run ? words[result->outcome].planned :
-						words[result->outcome].line;
+	const char *word =
+		run->args->dry_run ? words[result->outcome].planned : words[result->outcome].line;
 
 	if (result->outcome == KS_OUTCOME_LEFT_ALONE)
 		report_line("%s: %s, signed by %s; name it or use --force to %s", path, word,

@@ -22,8 +22,8 @@ struct row {
 
 struct run {
 	const struct request *request;
-	struct json_object *modules;   /* --json */
-	struct report_table *table;    /* else */
+	struct json_object *modules; /* --json */
+	struct report_table *table;  /* else */
 	size_t total, is_signed, failed;
 
 	/* of the kernel in hand */
@@ -176,8 +176,12 @@ static void done(void *ctx, size_t i, const struct ks_error *err)
 static int each_kernel(void *ctx, const struct ks_kernel *kernel, const struct ks_modules *found)
 {
 	struct run *run = ctx;
-	struct batch batch = { .modules = found, .jobs = run->request->jobs, .verb = "reading",
-			       .work = work, .done = done, .ctx = run };
+	struct batch batch = { .modules = found,
+			       .jobs = run->request->jobs,
+			       .verb = "reading",
+			       .work = work,
+			       .done = done,
+			       .ctx = run };
 	size_t failed;
 
 	if (!found->count)

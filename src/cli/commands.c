@@ -13,11 +13,7 @@
 #include <zstd.h>
 
 const struct command *const commands[] = {
-	&command_sign,
-	&command_unsign,
-	&command_status,
-	&command_sign_file,
-	NULL,
+	&command_sign, &command_unsign, &command_status, &command_sign_file, NULL,
 };
 
 static void print_help(void)

@@ -8,7 +8,7 @@
 #define CONFIG_PATH "/etc/kernel-sign.conf"
 
 struct config {
-	char *key;  /* each NULL where the file does not say */
+	char *key; /* each NULL where the file does not say */
 	char *cert;
 	char *hash;
 	char *keys;

@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum {
-	MOST = 40,	 /* options of one command */
+	MOST = 40,	  /* options of one command */
 	FIRST_CODE = 256, /* getopt's code of row 0: letters stay below */
 	HELP_CODE = FIRST_CODE + MOST,
 	MOST_JOBS = 4096,
@@ -129,8 +129,8 @@ int options_parse(const struct option_row *table, void *args, int argc, char **a
 		}
 		row = find_row(table, code);
 		if (!assign(row, args, optarg)) {
-			fprintf(stderr, "%s: --%s: '%s' is no valid %s\n", argv[0], row->name, optarg,
-				row->argument);
+			fprintf(stderr, "%s: --%s: '%s' is no valid %s\n", argv[0], row->name,
+				optarg, row->argument);
 			return -1;
 		}
 	}

@@ -17,12 +17,12 @@ enum option_kind {
 };
 
 struct option_row {
-	char letter;		/* or 0 */
-	const char *name;	/* NULL ends the table */
-	const char *argument;	/* its name in the help; NULL for a flag */
+	char letter;	      /* or 0 */
+	const char *name;     /* NULL ends the table */
+	const char *argument; /* its name in the help; NULL for a flag */
 	const char *help;
 	enum option_kind kind;
-	size_t offset;		/* in the command's arguments */
+	size_t offset; /* in the command's arguments */
 };
 
 /*

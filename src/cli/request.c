@@ -26,6 +26,15 @@ static unsigned count_processors(void)
 	return n > 0 ? (unsigned)n : 1;
 }
 
+/* However it is written: what is said of the running system is meant then. */
+static bool is_live_root(const char *root)
+{
+	struct stat given, live;
+
+	return stat(root, &given) == 0 && stat("/", &live) == 0 && given.st_dev == live.st_dev &&
+	       given.st_ino == live.st_ino;
+}
+
 bool request_complete(struct request *r, int operands, char **operand)
 {
 	r->name = operand;
@@ -39,7 +48,7 @@ bool request_complete(struct request *r, int operands, char **operand)
 			       r->dir ? "--dir" : "a MODULE");
 		return false;
 	}
-	if (r->root && strcmp(r->root, "/") == 0)
+	if (r->root && is_live_root(r->root))
 		r->root = NULL;
 	if (!r->jobs)
 		r->jobs = count_processors();
@@ -58,7 +67,7 @@ static bool needs_kernel(const struct request *r)
 	if (r->dir)
 		return false;
 	for (size_t i = 0; i < r->names; i++)
-		if (!strchr(r->name[i], '/') && !ks_codec_is_module_name(r->name[i]))
+		if (!ks_locate_is_path(r->name[i]))
 			return true;
 	return r->names == 0;
 }
@@ -69,8 +78,9 @@ static bool list_versions(const struct request *r, struct ks_strings *versions,
 	if (r->kernel && strcmp(r->kernel, "all") == 0) {
 		if (!ks_kernel_versions(r->root, versions, err))
 			return false;
-		return versions->count || ks_fail(err, KS_ERR_MISSING, "no kernel below %s/lib/modules",
-						  r->root ? r->root : "");
+		return versions->count ||
+		       ks_fail(err, KS_ERR_MISSING, "no kernel below %s/lib/modules",
+			       r->root ? r->root : "");
 	}
 	if (r->kernel)
 		return ks_strings_add(versions, r->kernel, err);
@@ -84,8 +94,12 @@ static int run_kernel(const struct request *r, const char *version,
 				  const struct ks_modules *modules),
 		      void *ctx)
 {
-	struct ks_locate locate = { .load = request_load(r), .dir = r->dir, .name = r->name,
-				    .names = r->names, .in_tree = r->all, .jobs = r->jobs };
+	struct ks_locate locate = { .load = request_load(r),
+				    .dir = r->dir,
+				    .name = r->name,
+				    .names = r->names,
+				    .in_tree = r->all,
+				    .jobs = r->jobs };
 	KS_KERNEL kernel = { 0 };
 	KS_MODULES modules = { 0 };
 	struct ks_error err;
@@ -127,7 +141,8 @@ int request_report_nothing(const struct request *r, const struct ks_kernel *kern
 	const char *root = r->root ? r->root : "";
 
 	if (r->dir) {
-		report_warning("no module file (.ko, .ko.gz, .ko.xz, .ko.zst) in %s%s", root, r->dir);
+		report_warning("no module file (.ko, .ko.gz, .ko.xz, .ko.zst) in %s%s", root,
+			       r->dir);
 		return STATUS_FAILED;
 	}
 	if (!r->quiet)
@@ -142,7 +157,8 @@ static void warn_permissions(const char *path, const struct stat *st)
 {
 	if (st->st_mode & 077)
 		report_warning("warning: %s: the private key is open to others (mode %04o; "
-			       "chmod 600 it)", path, st->st_mode & 07777);
+			       "chmod 600 it)",
+			       path, st->st_mode & 07777);
 }
 
 static void warn_dates(const char *path, const X509 *cert)
@@ -150,12 +166,13 @@ static void warn_dates(const char *path, const X509 *cert)
 	enum ks_cert_time state = ks_cert_time_check(cert, time(NULL));
 
 	if (state != KS_CERT_VALID)
-		report_warning("warning: %s: the certificate %s (the kernel does not look at dates)",
-			       path, state == KS_CERT_EXPIRED ? "has expired" : "is not valid yet");
+		report_warning(
+			"warning: %s: the certificate %s (the kernel does not look at dates)", path,
+			state == KS_CERT_EXPIRED ? "has expired" : "is not valid yet");
 }
 
-static bool read_key_file(const char *root, const char *path, struct ks_buf *bytes,
-			  struct stat *st, struct ks_error *err)
+static bool read_key_file(const char *root, const char *path, struct ks_buf *bytes, struct stat *st,
+			  struct ks_error *err)
 {
 	if (strncmp(path, "pkcs11:", strlen("pkcs11:")) == 0) {
 		ks_fail(err, KS_ERR_UNSUPPORTED, "this version cannot use keys on tokens");
@@ -167,7 +184,8 @@ static bool read_key_file(const char *root, const char *path, struct ks_buf *byt
 bool request_load_signer(const char *root, const char *key, const char *cert, const char *hash,
 			 bool key_id, struct ks_signer **signer, struct ks_error *err)
 {
-	struct ks_signer_spec spec = { .passphrase = getenv("KBUILD_SIGN_PIN"), .hash = hash,
+	struct ks_signer_spec spec = { .passphrase = getenv("KBUILD_SIGN_PIN"),
+				       .hash = hash,
 				       .key_id = key_id };
 	KS_BUF key_bytes = { 0 };
 	KS_BUF cert_bytes = { 0 };
@@ -223,7 +241,8 @@ bool request_open_signer(const struct request *r, const struct key_options *opti
 	if (ok) {
 		struct ks_keysearch search = {
 			.option = { options->key, options->cert, options->keys },
-			.environment = { getenv("KERNEL_SIGN_KEY"), getenv("KERNEL_SIGN_CERT"), NULL },
+			.environment = { getenv("KERNEL_SIGN_KEY"), getenv("KERNEL_SIGN_CERT"),
+					 NULL },
 			.config = { config.key, config.cert, config.keys },
 			.option_hash = options->hash,
 			.config_hash = config.hash,

@@ -37,33 +37,37 @@ struct key_options {
 };
 
 /* Rows for option tables; T is the arguments' type, MEMBER its struct request or key_options. */
-#define REQUEST_OPTIONS(T, member)                                                              \
+/* clang-format off */
+#define REQUEST_OPTIONS(T, member)                                                                 \
 	{ 'k', "kernel", "VERSION", "the kernel in question, or 'all' (default: the running one)", \
-	  OPTION_STRING, offsetof(T, member.kernel) },                                          \
-	{ 0, "root", "DIR", "look for everything below DIR", OPTION_STRING,                     \
-	  offsetof(T, member.root) },                                                           \
-	{ 'd', "dir", "DIR", "the module files directly in DIR", OPTION_STRING,                 \
-	  offsetof(T, member.dir) },                                                            \
-	{ 'a', "all", NULL, "in-tree modules too", OPTION_FLAG, offsetof(T, member.all) },      \
-	{ 'j', "jobs", "N", "threads (default: the number of processors)", OPTION_COUNT,        \
-	  offsetof(T, member.jobs) },                                                           \
-	{ 0, "max-size", "SIZE", "refuse larger modules, also inflated (default: 1G)",          \
-	  OPTION_SIZE, offsetof(T, member.max_size) },                                          \
-	{ 0, "json", NULL, "results as JSON", OPTION_FLAG, offsetof(T, member.json) },          \
-	{ 'q', "quiet", NULL, "no results, only warnings and errors", OPTION_FLAG,              \
-	  offsetof(T, member.quiet) },                                                          \
-	{ 'v', "verbose", NULL, "say what is used and why", OPTION_FLAG,                        \
-	  offsetof(T, member.verbose) }
+	  OPTION_STRING, offsetof(T, member.kernel) },                                             \
+	{ 0, "root", "DIR", "look for everything below DIR",                                       \
+	  OPTION_STRING, offsetof(T, member.root) },                                               \
+	{ 'd', "dir", "DIR", "the module files directly in DIR",                                   \
+	  OPTION_STRING, offsetof(T, member.dir) },                                                \
+	{ 'a', "all", NULL, "in-tree modules too",                                                 \
+	  OPTION_FLAG, offsetof(T, member.all) },                                                  \
+	{ 'j', "jobs", "N", "threads (default: the number of processors)",                         \
+	  OPTION_COUNT, offsetof(T, member.jobs) },                                                \
+	{ 0, "max-size", "SIZE", "refuse larger modules, also inflated (default: 1G)",             \
+	  OPTION_SIZE, offsetof(T, member.max_size) },                                             \
+	{ 0, "json", NULL, "results as JSON",                                                      \
+	  OPTION_FLAG, offsetof(T, member.json) },                                                 \
+	{ 'q', "quiet", NULL, "no results, only warnings and errors",                              \
+	  OPTION_FLAG, offsetof(T, member.quiet) },                                                \
+	{ 'v', "verbose", NULL, "say what is used and why",                                        \
+	  OPTION_FLAG, offsetof(T, member.verbose) }
 
-#define KEY_OPTIONS(T, member)                                                                  \
-	{ 0, "key", "FILE", "the private key, PEM or DER", OPTION_STRING,                       \
-	  offsetof(T, member.key) },                                                            \
-	{ 0, "cert", "FILE", "its certificate, PEM or DER (default: in the key's file)",        \
-	  OPTION_STRING, offsetof(T, member.cert) },                                            \
-	{ 0, "keys", "DIR", "a key store: the key in DIR/current", OPTION_STRING,               \
-	  offsetof(T, member.keys) },                                                           \
-	{ 0, "hash", "NAME", "the digest: sha256, sha512, sha3-512, ...", OPTION_STRING,        \
-	  offsetof(T, member.hash) }
+#define KEY_OPTIONS(T, member)                                                                     \
+	{ 0, "key", "FILE", "the private key, PEM or DER",                                         \
+	  OPTION_STRING, offsetof(T, member.key) },                                                \
+	{ 0, "cert", "FILE", "its certificate, PEM or DER (default: in the key's file)",           \
+	  OPTION_STRING, offsetof(T, member.cert) },                                               \
+	{ 0, "keys", "DIR", "a key store: the key in DIR/current",                                 \
+	  OPTION_STRING, offsetof(T, member.keys) },                                               \
+	{ 0, "hash", "NAME", "the digest: sha256, sha512, sha3-512, ...",                          \
+	  OPTION_STRING, offsetof(T, member.hash) }
+/* clang-format on */
 
 /* Fills in defaults and operands; false, reported, where the options contradict each other. */
 bool request_complete(struct request *request, int operands, char **operand);

@@ -78,8 +78,8 @@ static bool make_message(const struct job *job, const struct ks_module *m, struc
  * The certificate is optional here: build services pass a word that names no file.  Where it is
  * one, and the message names it as its signer, the message has to fit the module.
  */
-static bool check_message(const struct job *job, const struct ks_module *m,
-			  struct ks_view message, struct ks_error *err)
+static bool check_message(const struct job *job, const struct ks_module *m, struct ks_view message,
+			  struct ks_error *err)
 {
 	KS_SIGNATURE signature = { 0 };
 	KS_BUF bytes = { 0 };

@@ -53,7 +53,8 @@ bool ks_name_full(const X509_NAME *name, char **text, struct ks_error *err)
 	if (!bio)
 		return ks_fail_memory(err);
 	/* Non-ASCII as UTF-8, not as escapes: whoever shows it escapes what has to be. */
-	if (X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB) < 0)
+	if (X509_NAME_print_ex(bio, name, 0,
+			       XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB) < 0)
 		return ks_fail_openssl(err, KS_ERR_CRYPTO, "name");
 	return take_bio(bio, text, err);
 }

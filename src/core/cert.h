@@ -32,7 +32,6 @@ KS_MUST_CHECK bool ks_name_full(const X509_NAME *name, char **text, struct ks_er
 
 /* Lower-case hexadecimal digits of an INTEGER (a serial number) or an OCTET STRING (a key id). */
 KS_MUST_CHECK bool ks_integer_hex(const ASN1_INTEGER *value, char **text, struct ks_error *err);
-KS_MUST_CHECK bool ks_octets_hex(const ASN1_OCTET_STRING *value, char **text,
-				 struct ks_error *err);
+KS_MUST_CHECK bool ks_octets_hex(const ASN1_OCTET_STRING *value, char **text, struct ks_error *err);
 
 #endif

@@ -7,7 +7,7 @@
 
 struct reader {
 	struct ks_view image;
-	bool wide;	   /* 64 bit */
+	bool wide; /* 64 bit */
 	bool little_endian;
 };
 
@@ -21,10 +21,10 @@ static uint64_t get(const struct reader *r, size_t at, size_t width)
 }
 
 /* A field of a structure that has the same members in both classes, at other places. */
-#define FIELD(r, base, kind, member)                                                      \
-	((r)->wide ? get(r, (base) + offsetof(Elf64_##kind, member),                      \
-			 sizeof(((Elf64_##kind *)NULL)->member)) :                        \
-		     get(r, (base) + offsetof(Elf32_##kind, member),                      \
+#define FIELD(r, base, kind, member)                                 \
+	((r)->wide ? get(r, (base) + offsetof(Elf64_##kind, member), \
+			 sizeof(((Elf64_##kind *)NULL)->member)) :   \
+		     get(r, (base) + offsetof(Elf32_##kind, member), \
 			 sizeof(((Elf32_##kind *)NULL)->member)))
 #define SIZE(r, kind) ((r)->wide ? sizeof(Elf64_##kind) : sizeof(Elf32_##kind))
 
@@ -64,8 +64,7 @@ static bool reach(const struct reader *r, uint64_t offset, uint64_t size, size_t
 	return true;
 }
 
-static bool reach_section(const struct reader *r, size_t header, size_t *end,
-			  struct ks_error *err)
+static bool reach_section(const struct reader *r, size_t header, size_t *end, struct ks_error *err)
 {
 	uint64_t type = FIELD(r, header, Shdr, sh_type);
 

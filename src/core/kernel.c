@@ -110,8 +110,8 @@ bool ks_kernel_versions(const char *root, struct ks_strings *versions, struct ks
 	return true;
 }
 
-static bool try_config(const char *root, char *path, const char *symbol, char **value,
-		       char **file, struct ks_error *err)
+static bool try_config(const char *root, char *path, const char *symbol, char **value, char **file,
+		       struct ks_error *err)
 {
 	KS_BUF config = { 0 };
 	struct stat st;

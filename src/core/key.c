@@ -53,8 +53,7 @@ static EVP_PKEY *read_key(BIO *bio, struct asked *asked)
 	return key;
 }
 
-bool ks_key_parse(struct ks_view file, const char *passphrase, EVP_PKEY **key,
-		  struct ks_error *err)
+bool ks_key_parse(struct ks_view file, const char *passphrase, EVP_PKEY **key, struct ks_error *err)
 {
 	struct asked asked = { .passphrase = passphrase };
 	KS_BIO *bio = NULL;
@@ -65,10 +64,12 @@ bool ks_key_parse(struct ks_view file, const char *passphrase, EVP_PKEY **key,
 	if (*key)
 		return true;
 	if (asked.asked && !passphrase)
-		return ks_fail(err, KS_ERR_KEY, "the private key is encrypted; its passphrase is "
-						"taken from KBUILD_SIGN_PIN");
+		return ks_fail(err, KS_ERR_KEY,
+			       "the private key is encrypted; its passphrase is "
+			       "taken from KBUILD_SIGN_PIN");
 	if (asked.asked)
-		return ks_fail(err, KS_ERR_KEY, "the private key does not open with the "
-						"passphrase in KBUILD_SIGN_PIN");
+		return ks_fail(err, KS_ERR_KEY,
+			       "the private key does not open with the "
+			       "passphrase in KBUILD_SIGN_PIN");
 	return ks_fail(err, KS_ERR_KEY, "no private key in it");
 }

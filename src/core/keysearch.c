@@ -67,8 +67,8 @@ static bool use_names(struct ks_key_place *p, const struct ks_key_names *names, 
 	       set_in(p, root, current, "signing_key.pem", "signing_crt.crt", why, err);
 }
 
-static bool use_if_there(struct ks_key_place *p, const char *root, const char *dir,
-			 const char *key, const char *cert, const char *why, struct ks_error *err)
+static bool use_if_there(struct ks_key_place *p, const char *root, const char *dir, const char *key,
+			 const char *cert, const char *why, struct ks_error *err)
 {
 	KS_STRING path = NULL;
 
@@ -105,7 +105,8 @@ static bool find_key(const struct ks_keysearch *s, struct ks_key_place *p, struc
 	if (!use_kernel(p, s, "build/certs", "signing_key.pem", "signing_key.x509", err))
 		return false;
 	return p->key ||
-	       ks_fail(err, KS_ERR_MISSING, "no signing key found: name one with --key and --cert, "
+	       ks_fail(err, KS_ERR_MISSING,
+		       "no signing key found: name one with --key and --cert, "
 		       "in KERNEL_SIGN_KEY and KERNEL_SIGN_CERT, or in /etc/kernel-sign.conf");
 }
 

@@ -27,9 +27,9 @@ struct ks_keysearch {
 
 struct ks_key_place {
 	char *key;
-	char *cert;	      /* may be the same file */
-	const char *root;     /* both are resolved in: the search's root, or NULL for the host */
-	char *why;	      /* what named it: "--key", "/etc/kernel-sign.conf", ... */
+	char *cert;	  /* may be the same file */
+	const char *root; /* both are resolved in: the search's root, or NULL for the host */
+	char *why;	  /* what named it: "--key", "/etc/kernel-sign.conf", ... */
 	char *hash;
 	char *hash_why;
 };

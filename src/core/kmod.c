@@ -34,7 +34,8 @@ static bool first_path(struct kmod_list *list, size_t skip, char **path, struct 
 {
 	struct kmod_list *entry;
 
-	kmod_list_foreach(entry, list) {
+	kmod_list_foreach(entry, list)
+	{
 		struct kmod_module *module = kmod_module_get_module(entry);
 		const char *file = kmod_module_get_path(module);
 		bool ok = !file || *path || ks_string_copy(path, file + skip, err);
@@ -95,7 +96,8 @@ static bool take_fields(struct kmod_list *list, struct ks_modinfo *info, struct 
 {
 	struct kmod_list *entry;
 
-	kmod_list_foreach(entry, list) {
+	kmod_list_foreach(entry, list)
+	{
 		const char *key = kmod_module_info_get_key(entry);
 		const char *value = kmod_module_info_get_value(entry);
 

@@ -13,8 +13,8 @@
  * directory DIR inside ROOT, as a path inside ROOT which the caller frees; NULL where modules.dep
  * does not know the name or is not there.
  */
-KS_MUST_CHECK bool ks_kmod_lookup(const char *root, const char *dir, const char *name,
-				  char **path, struct ks_error *err);
+KS_MUST_CHECK bool ks_kmod_lookup(const char *root, const char *dir, const char *name, char **path,
+				  struct ks_error *err);
 
 struct ks_modinfo {
 	bool intree;	/* "intree: Y" */

@@ -19,8 +19,7 @@ struct search {
 	struct ks_strings entered; /* directories reached through a link, against loops */
 };
 
-static bool add(struct ks_modules *modules, const char *path, bool by_choice,
-		struct ks_error *err)
+static bool add(struct ks_modules *modules, const char *path, bool by_choice, struct ks_error *err)
 {
 	if (modules->count == modules->cap) {
 		size_t cap = modules->cap ? modules->cap * 2 : 64;
@@ -113,8 +112,7 @@ static bool take_entry(struct search *s, const char *dir, const struct dirent *e
 	return !ks_codec_is_module_name(entry->d_name) || add(s->modules, path, false, err);
 }
 
-static bool walk_open(struct search *s, const char *path, DIR *dir, bool deep,
-		      struct ks_error *err)
+static bool walk_open(struct search *s, const char *path, DIR *dir, bool deep, struct ks_error *err)
 {
 	struct dirent *entry;
 
@@ -270,18 +268,22 @@ static bool locate_kernel(const struct ks_locate *request, struct ks_modules *mo
 
 /* By name */
 
-static bool is_path(const char *name)
+bool ks_locate_is_path(const char *name)
 {
 	return strchr(name, '/') || ks_codec_is_module_name(name);
 }
 
-static bool add_path(const struct ks_locate *request, const char *path,
-		     struct ks_modules *modules, struct ks_error *err)
+static bool add_path(const struct ks_locate *request, const char *path, struct ks_modules *modules,
+		     struct ks_error *err)
 {
 	KS_PLACE place = KS_PLACE_NONE;
 
+	struct stat st;
+
 	if (!ks_place_find(&place, request->load.root, path, err))
 		return ks_at(err, path);
+	if (fstatat(place.dir, place.name, &st, AT_SYMLINK_NOFOLLOW))
+		return add(modules, path, true, err);
 	return add(modules, place.path, true, err);
 }
 
@@ -296,8 +298,7 @@ static bool has_name(const char *path, const char *name)
 	return *file == '.';
 }
 
-static bool no_such_module(const struct ks_locate *request, const char *name,
-			   struct ks_error *err)
+static bool no_such_module(const struct ks_locate *request, const char *name, struct ks_error *err)
 {
 	KS_MODULES own = { 0 };
 	KS_STRINGS names = { 0 };
@@ -320,8 +321,8 @@ static bool no_such_module(const struct ks_locate *request, const char *name,
 }
 
 /* modprobe loads what modules.dep says; a module that depmod has not seen is found by its file. */
-static bool add_name(const struct ks_locate *request, const char *name,
-		     struct ks_modules *modules, struct ks_error *err)
+static bool add_name(const struct ks_locate *request, const char *name, struct ks_modules *modules,
+		     struct ks_error *err)
 {
 	KS_STRING path = NULL;
 	KS_MODULES all = { 0 };
@@ -345,8 +346,8 @@ static bool locate_names(const struct ks_locate *request, struct ks_modules *mod
 	for (size_t i = 0; i < request->names; i++) {
 		const char *name = request->name[i];
 
-		if (is_path(name) ? !add_path(request, name, modules, err) :
-				    !add_name(request, name, modules, err))
+		if (ks_locate_is_path(name) ? !add_path(request, name, modules, err) :
+					      !add_name(request, name, modules, err))
 			return false;
 	}
 	sort(modules);

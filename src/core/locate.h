@@ -10,17 +10,17 @@
 #include "core/module.h"
 
 struct ks_locate {
-	struct ks_load load;	       /* root, and the limit for modules that have to be read */
+	struct ks_load load;		/* root, and the limit for modules that have to be read */
 	const struct ks_kernel *kernel; /* NULL only if DIR is given, or every NAME is a path */
-	const char *dir;	       /* the module files directly in it, or NULL */
-	char *const *name;	       /* paths, and names of the kernel's modules */
+	const char *dir;		/* the module files directly in it, or NULL */
+	char *const *name;		/* paths, and names of the kernel's modules */
 	size_t names;
-	bool in_tree;	       /* the kernel's in-tree modules too (without DIR and NAME) */
+	bool in_tree; /* the kernel's in-tree modules too (without DIR and NAME) */
 	unsigned jobs;
 };
 
 struct ks_found {
-	char *path;	/* canonical, inside the root; as given where it leads nowhere */
+	char *path; /* canonical, inside the root; as given where it leads nowhere */
 	bool in_tree;
 	bool by_choice; /* asked for by name or path */
 };
@@ -33,6 +33,9 @@ struct ks_modules {
 };
 
 #define KS_MODULES __attribute__((cleanup(ks_modules_free))) struct ks_modules
+
+/* Whether NAME is taken for a path: it has a slash in it or ends like a module file. */
+bool ks_locate_is_path(const char *name);
 
 /*
  * Out of tree is what modules.order of the kernel does not name; without that file, what lies in

@@ -20,8 +20,7 @@ static bool check_name(const struct ks_module *m, struct ks_error *err)
 		       m->codec->name);
 }
 
-static bool unpack(struct ks_module *m, struct ks_buf *file, size_t max_size,
-		   struct ks_error *err)
+static bool unpack(struct ks_module *m, struct ks_buf *file, size_t max_size, struct ks_error *err)
 {
 	if (m->codec == &ks_codec_none) {
 		m->content = *file;
@@ -51,7 +50,7 @@ static bool load(struct ks_module *m, const char *path, const struct ks_load *ho
 bool ks_module_load(struct ks_module *module, const char *path, const struct ks_load *how,
 		    struct ks_error *err)
 {
-	*module = (struct ks_module)KS_MODULE_NONE;
+	*module = KS_MODULE_NONE;
 	if (load(module, path, how, err))
 		return true;
 	ks_module_free(module);
@@ -131,5 +130,5 @@ void ks_module_free(struct ks_module *module)
 {
 	ks_place_close(&module->place);
 	ks_buf_drop(&module->content);
-	*module = (struct ks_module)KS_MODULE_NONE;
+	*module = KS_MODULE_NONE;
 }

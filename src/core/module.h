@@ -24,7 +24,7 @@ struct ks_module {
 };
 
 #define KS_MODULE __attribute__((cleanup(ks_module_free))) struct ks_module
-#define KS_MODULE_NONE { .place = KS_PLACE_NONE }
+#define KS_MODULE_NONE ((struct ks_module){ .place = KS_PLACE_NONE })
 
 /*
  * Reads and decompresses PATH and checks that it is a whole ELF relocatable module whose name and

@@ -46,8 +46,7 @@ static const char *name_of(const struct ks_signature *signature)
 {
 	if (!signature->count)
 		return NULL;
-	return signature->signer[0].name ? signature->signer[0].name :
-					   signature->signer[0].key_id;
+	return signature->signer[0].name ? signature->signer[0].name : signature->signer[0].key_id;
 }
 
 /* A malformed one is nobody's: taking it off is what will fail, and say why. */
@@ -77,8 +76,7 @@ static bool look(const struct job *job, const struct ks_module *m, bool *finishe
 	return true;
 }
 
-static bool compare_vermagic(const struct job *job, const struct ks_module *m,
-			     struct ks_error *err)
+static bool compare_vermagic(const struct job *job, const struct ks_module *m, struct ks_error *err)
 {
 	KS_MODINFO info = { 0 };
 	size_t len = job->how->kernel ? strlen(job->how->kernel) : 0;

@@ -8,10 +8,10 @@
 
 struct ks_sign {
 	struct ks_load load;
-	const struct ks_signer *signer;	    /* ks_sign_module() only */
-	const char *kernel;		    /* version the vermagic is compared with; or NULL */
-	bool force;			    /* sign what is signed already */
-	bool dry_run;			    /* change nothing, say what would happen */
+	const struct ks_signer *signer; /* ks_sign_module() only */
+	const char *kernel;		/* version the vermagic is compared with; or NULL */
+	bool force;			/* sign what is signed already */
+	bool dry_run;			/* change nothing, say what would happen */
 };
 
 enum ks_outcome {
@@ -38,9 +38,8 @@ struct ks_sign_result {
 KS_MUST_CHECK bool ks_sign_module(const char *path, const struct ks_sign *how, bool spare_others,
 				  struct ks_sign_result *result, struct ks_error *err);
 
-KS_MUST_CHECK bool ks_unsign_module(const char *path, const struct ks_sign *how,
-					      bool spare_others, struct ks_sign_result *result,
-					      struct ks_error *err);
+KS_MUST_CHECK bool ks_unsign_module(const char *path, const struct ks_sign *how, bool spare_others,
+				    struct ks_sign_result *result, struct ks_error *err);
 
 void ks_sign_result_free(struct ks_sign_result *result);
 

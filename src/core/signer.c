@@ -22,8 +22,8 @@ static bool check_key_type(const EVP_PKEY *key, struct ks_error *err)
 	if (EVP_PKEY_is_a(key, "RSA") || EVP_PKEY_is_a(key, "EC"))
 		return true;
 	name = EVP_PKEY_get0_type_name(key);
-	return ks_fail(err, KS_ERR_UNSUPPORTED, "%s keys cannot sign modules here, RSA and ECDSA can",
-		       name ? name : "such");
+	return ks_fail(err, KS_ERR_UNSUPPORTED,
+		       "%s keys cannot sign modules here, RSA and ECDSA can", name ? name : "such");
 }
 
 static bool check_pair(const struct ks_signer *s, struct ks_error *err)
@@ -60,7 +60,8 @@ static bool try_out(const struct ks_signer *s, struct ks_error *err)
 	    !ks_signature_check(&signature, 0, nothing, s->cert, &verdict, err))
 		return false;
 	if (verdict != KS_VERDICT_GOOD)
-		return ks_fail(err, KS_ERR_KEY, "what the key signs, the certificate does not verify");
+		return ks_fail(err, KS_ERR_KEY,
+			       "what the key signs, the certificate does not verify");
 	return true;
 }
 
@@ -71,8 +72,10 @@ static bool set_up(struct ks_signer *s, const struct ks_signer_spec *spec, struc
 		s->flags |= CMS_USE_KEYID;
 	s->md = EVP_get_digestbyname(spec->hash);
 	if (!s->md)
-		return ks_fail(err, KS_ERR_UNSUPPORTED, "unknown hash '%s' (sha256, sha384, sha512, "
-			       "sha3-256, sha3-384, sha3-512 are what kernels know)", spec->hash);
+		return ks_fail(err, KS_ERR_UNSUPPORTED,
+			       "unknown hash '%s' (sha256, sha384, sha512, "
+			       "sha3-256, sha3-384, sha3-512 are what kernels know)",
+			       spec->hash);
 	return ks_key_parse(spec->key, spec->passphrase, &s->key, err) &&
 	       check_key_type(s->key, err) && ks_cert_parse(spec->cert, &s->cert, err) &&
 	       check_pair(s, err) && check_key_id(s, err) && try_out(s, err);
