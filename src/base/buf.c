@@ -64,5 +64,5 @@ bool ks_view_equal(struct ks_view a, struct ks_view b)
 
 bool ks_view_starts_with(struct ks_view view, const void *data, size_t len)
 {
-	return view.len >= len && memcmp(view.data, data, len) == 0;
+	return view.len >= len && (!len || memcmp(view.data, data, len) == 0);
 }

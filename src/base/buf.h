@@ -22,6 +22,9 @@ struct ks_buf {
 /* Freed when the scope ends; start it as KS_BUF name = {0}. */
 #define KS_BUF __attribute__((cleanup(ks_buf_free))) struct ks_buf
 
+/* The same for bytes that are certainly no secret and may be many: not wiped. */
+#define KS_BULK __attribute__((cleanup(ks_buf_drop))) struct ks_buf
+
 /* Room for at least CAP bytes in all; len stays. */
 KS_MUST_CHECK bool ks_buf_reserve(struct ks_buf *buf, size_t cap, struct ks_error *err);
 
@@ -34,7 +37,7 @@ KS_MUST_CHECK bool ks_buf_append(struct ks_buf *buf, const void *data, size_t le
 /* Wipes and frees what the buffer owns and leaves it empty, fit to be used again. */
 void ks_buf_free(struct ks_buf *buf);
 
-/* The same without wiping, for what is certainly no secret and may be large. */
+/* The same without wiping. */
 void ks_buf_drop(struct ks_buf *buf);
 
 static inline struct ks_view ks_buf_view(const struct ks_buf *buf)

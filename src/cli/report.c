@@ -24,6 +24,7 @@ static void print_escaped(FILE *to, const char *prefix, const char *raw)
 	free(text);
 }
 
+KS_PRINTF(3, 0)
 static void print_formatted(FILE *to, const char *prefix, const char *fmt, va_list args)
 {
 	char *raw = NULL;

@@ -33,7 +33,7 @@ static bool unpack(struct ks_module *m, struct ks_buf *file, size_t max_size, st
 static bool load(struct ks_module *m, const char *path, const struct ks_load *how,
 		 struct ks_error *err)
 {
-	KS_BUF file = { 0 };
+	KS_BULK file = { 0 };
 
 	if (!ks_place_find(&m->place, how->root, path, err) ||
 	    !ks_file_read(&m->place, how->max_size, &file, &m->st, err))
@@ -110,7 +110,7 @@ static bool pack(const struct ks_module *m, struct ks_buf *packed, struct ks_vie
 
 bool ks_module_store(const struct ks_module *module, struct ks_error *err)
 {
-	KS_BUF packed = { 0 };
+	KS_BULK packed = { 0 };
 	struct ks_view file;
 
 	return pack(module, &packed, &file, err) &&
@@ -120,7 +120,7 @@ bool ks_module_store(const struct ks_module *module, struct ks_error *err)
 bool ks_module_store_as(const struct ks_module *module, const struct ks_place *place, mode_t mode,
 			struct ks_error *err)
 {
-	KS_BUF packed = { 0 };
+	KS_BULK packed = { 0 };
 	struct ks_view file;
 
 	return pack(module, &packed, &file, err) && ks_file_write(place, mode, file, err);

@@ -12,7 +12,10 @@ commands=$("$program" --help | awk '
 	/^Commands:/ { inside = 1; next }
 	inside && /^  [a-z]/ { print $1; next }
 	inside && NF { exit }')
-[ -n "$commands" ] || verdict "kernel-sign --help lists commands" "none under a line 'Commands:'"
+[ -n "$commands" ] || {
+	verdict "kernel-sign --help lists commands" "none under a line 'Commands:'"
+	finish
+}
 
 # The lines that describe an option: "  -k, --kernel VERSION   text", "      --root DIR   text".
 failed=
@@ -28,7 +31,7 @@ done
 verdict "every command prints its help" "$failed"
 
 verdict "every command is in the manual" "$(for command in $commands; do
-	printf '%s\n' "$text" | grep -qE "\*(kernel-sign )?$command\*" || echo "$command"
+	printf '%s\n' "$text" | grep -qE "(\*|^##? )(kernel-sign )?$command(\*|\$)" || echo "$command"
 done)"
 
 listed=$(printf '%s\n' "$options" | sed -nE 's/^ +(-[A-Za-z0-9], )?(--[a-z0-9-]+).*/\1\2/p' | sort -u)

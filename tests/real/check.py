@@ -38,7 +38,7 @@ class Tap:
         self.failed += bool(faults)
         print(f"{'not ok' if faults else 'ok'} {self.count} - {name}")
         for fault in faults[:LINES_SHOWN]:
-            self.note(fault)
+            self.note(fault.replace(WORK + "/", ""))
         if len(faults) > LINES_SHOWN:
             self.note(f"and {len(faults) - LINES_SHOWN} more")
 

@@ -1015,6 +1015,21 @@ static void test_zstd_skippable(void **state)
 		     "zstd: trailing garbage after the last frame");
 }
 
+/* The size field of a skippable frame stands where another frame has its window. */
+static void test_zstd_large_skippable(void **state)
+{
+	KS_BUF file = { 0 };
+	KS_BUF filling = { 0 };
+
+	(void)state;
+	assert_true(ks_buf_reserve(&filling, 0xff01, &error));
+	memset(filling.data, 'x', 0xff00);
+	filling.data[0xff00] = '\0';
+	append_skippable(&file, 0x50, (const char *)filling.data);
+	pack_text(&ks_codec_zstd, "content", &file);
+	expect_text(&ks_codec_zstd, ks_buf_view(&file), "content");
+}
+
 static void test_zstd_checksum(void **state)
 {
 	KS_BUF file = { 0 };
@@ -1225,71 +1240,72 @@ static void test_rows(void **state)
 	}
 #define EACH(test) WITH(test, gzip), WITH(test, xz), WITH(test, zstd)
 
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(test_rows),
+	cmocka_unit_test(test_by_magic),
+	cmocka_unit_test(test_by_name),
+	cmocka_unit_test(test_none),
+	WITH(test_sizes, none),
+	WITH(test_deterministic, none),
+	WITH(test_unpack_appends, none),
+	EACH(test_sizes),
+	EACH(test_every_small_size),
+	EACH(test_incompressible),
+	EACH(test_very_compressible),
+	EACH(test_deterministic),
+	EACH(test_unpack_appends),
+	EACH(test_members),
+	EACH(test_large_members),
+	EACH(test_many_members),
+	EACH(test_truncated),
+	EACH(test_truncated_empty),
+	EACH(test_truncated_second_member),
+	EACH(test_truncated_large),
+	EACH(test_bits),
+	EACH(test_bits_of_members),
+	EACH(test_every_byte_value),
+	EACH(test_trailing_signature),
+	EACH(test_trailing_byte),
+	EACH(test_other_container),
+	EACH(test_limit),
+	EACH(test_limit_empty),
+	EACH(test_limit_over_members),
+	EACH(test_limit_in_large_buffer),
+	EACH(test_bomb),
+	EACH(test_checksum_at_limit),
+	cmocka_unit_test(test_gzip_pack),
+	cmocka_unit_test(test_gzip_header_fields),
+	cmocka_unit_test(test_gzip_harmless_bytes),
+	cmocka_unit_test(test_gzip_trailing_zeros),
+	cmocka_unit_test(test_gzip_trailer),
+	cmocka_unit_test(test_gzip_unsupported),
+	cmocka_unit_test(test_gzip_pieces),
+	cmocka_unit_test(test_xz_pack),
+	cmocka_unit_test(test_xz_pack_index),
+	cmocka_unit_test(test_xz_checks),
+	cmocka_unit_test(test_xz_filters),
+	cmocka_unit_test(test_xz_blocks),
+	cmocka_unit_test(test_xz_padding),
+	cmocka_unit_test(test_xz_leading_padding),
+	cmocka_unit_test(test_xz_dictionary),
+	cmocka_unit_test(test_xz_unknown_filter),
+	cmocka_unit_test(test_xz_unknown_check),
+	cmocka_unit_test(test_xz_content_damage),
+	cmocka_unit_test(test_zstd_pack),
+	cmocka_unit_test(test_zstd_pack_level),
+	cmocka_unit_test(test_zstd_unsized),
+	cmocka_unit_test(test_zstd_skippable),
+	cmocka_unit_test(test_zstd_large_skippable),
+	cmocka_unit_test(test_zstd_checksum),
+	cmocka_unit_test(test_zstd_window),
+	cmocka_unit_test(test_zstd_window_of_sized_frame),
+	cmocka_unit_test(test_zstd_dictionary),
+	cmocka_unit_test(test_zstd_reserved_flag),
+	cmocka_unit_test(test_zstd_legacy),
+	cmocka_unit_test(test_zstd_lies),
+};
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rows),
-		cmocka_unit_test(test_by_magic),
-		cmocka_unit_test(test_by_name),
-		cmocka_unit_test(test_none),
-		WITH(test_sizes, none),
-		WITH(test_deterministic, none),
-		WITH(test_unpack_appends, none),
-		EACH(test_sizes),
-		EACH(test_every_small_size),
-		EACH(test_incompressible),
-		EACH(test_very_compressible),
-		EACH(test_deterministic),
-		EACH(test_unpack_appends),
-		EACH(test_members),
-		EACH(test_large_members),
-		EACH(test_many_members),
-		EACH(test_truncated),
-		EACH(test_truncated_empty),
-		EACH(test_truncated_second_member),
-		EACH(test_truncated_large),
-		EACH(test_bits),
-		EACH(test_bits_of_members),
-		EACH(test_every_byte_value),
-		EACH(test_trailing_signature),
-		EACH(test_trailing_byte),
-		EACH(test_other_container),
-		EACH(test_limit),
-		EACH(test_limit_empty),
-		EACH(test_limit_over_members),
-		EACH(test_limit_in_large_buffer),
-		EACH(test_bomb),
-		EACH(test_checksum_at_limit),
-		cmocka_unit_test(test_gzip_pack),
-		cmocka_unit_test(test_gzip_header_fields),
-		cmocka_unit_test(test_gzip_harmless_bytes),
-		cmocka_unit_test(test_gzip_trailing_zeros),
-		cmocka_unit_test(test_gzip_trailer),
-		cmocka_unit_test(test_gzip_unsupported),
-		cmocka_unit_test(test_gzip_pieces),
-		cmocka_unit_test(test_xz_pack),
-		cmocka_unit_test(test_xz_pack_index),
-		cmocka_unit_test(test_xz_checks),
-		cmocka_unit_test(test_xz_filters),
-		cmocka_unit_test(test_xz_blocks),
-		cmocka_unit_test(test_xz_padding),
-		cmocka_unit_test(test_xz_leading_padding),
-		cmocka_unit_test(test_xz_dictionary),
-		cmocka_unit_test(test_xz_unknown_filter),
-		cmocka_unit_test(test_xz_unknown_check),
-		cmocka_unit_test(test_xz_content_damage),
-		cmocka_unit_test(test_zstd_pack),
-		cmocka_unit_test(test_zstd_pack_level),
-		cmocka_unit_test(test_zstd_unsized),
-		cmocka_unit_test(test_zstd_skippable),
-		cmocka_unit_test(test_zstd_checksum),
-		cmocka_unit_test(test_zstd_window),
-		cmocka_unit_test(test_zstd_window_of_sized_frame),
-		cmocka_unit_test(test_zstd_dictionary),
-		cmocka_unit_test(test_zstd_reserved_flag),
-		cmocka_unit_test(test_zstd_legacy),
-		cmocka_unit_test(test_zstd_lies),
-	};
-
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
