@@ -2,216 +2,265 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-#include "cli/batch.h"
-#include "cli/report.h"
-#include "cli/request.h"
-#include "core/signature.h"
+#include "cli/look.h"
+#include "core/cert.h"
 
 struct status_args {
-	struct request request;
-};
-
-/* What was found of one module. */
-struct row {
-	const struct ks_codec *codec; /* NULL where it could not be read */
-	bool is_signed;
-	char *fault; /* of a signature that is malformed, else NULL */
-	struct ks_signature signature;
+	struct look_args look;
+	bool only_unsigned;
+	bool only_bad;
+	const char *signer;
+	bool in_tree;
+	bool out_of_tree;
 };
 
 struct run {
-	const struct request *request;
+	const struct status_args *args;
+	bool long_form;
 	struct json_object *modules; /* --json */
-	struct report_table *table;  /* else */
-	size_t total, is_signed, failed;
-
-	/* of the kernel in hand */
-	const struct ks_kernel *kernel;
-	const struct ks_modules *found;
-	struct ks_load load;
-	struct row *row; /* by module */
+	struct report_table *table;  /* else, but for the long form */
+	size_t count[KS_VERDICT_UNSUPPORTED + 1];
+	size_t total, unreadable;
 };
 
-static const char *const columns[] = { "MODULE", "WHERE", "CONTAINER", "SIGNED",
+static const char *const columns[] = { "MODULE", "WHERE", "CONTAINER", "VERDICT",
 				       "SIGNER", "KEY",	  "HASH" };
 
 enum { COLUMNS = sizeof(columns) / sizeof(*columns) };
 
-static bool read_signature(struct row *row, const struct ks_trailer *t, struct ks_error *err)
-{
-	struct ks_error fault;
+/* Filters */
 
-	row->is_signed = t->kind != KS_TRAILER_NONE;
-	if (t->kind == KS_TRAILER_MALFORMED)
-		return ks_string_copy(&row->fault, t->fault, err);
-	if (t->kind == KS_TRAILER_WHOLE && !ks_signature_parse(t->message, &row->signature, &fault))
-		return ks_string_copy(&row->fault, fault.text, err);
+static bool names_signer(const struct look *look, const char *wanted)
+{
+	const struct ks_inspection *in = &look->facts->inspection;
+
+	for (size_t i = 0; i < in->signature.count; i++) {
+		const struct ks_signer_id *id = &in->signature.signer[i];
+		KS_STRING name = NULL;
+		struct ks_error err;
+
+		if ((look_signer(look, i, &name, &err) && strcasestr(name, wanted)) ||
+		    (id->issuer && strcasestr(id->issuer, wanted)) ||
+		    (id->serial && strcasestr(id->serial, wanted)) ||
+		    (id->key_id && strcasestr(id->key_id, wanted)))
+			return true;
+	}
+	return false;
+}
+
+static bool is_wanted(const struct status_args *args, const struct look *look)
+{
+	enum ks_verdict verdict;
+
+	if (args->in_tree && !look->found->in_tree)
+		return false;
+	if (!look->facts)
+		return true;
+	verdict = look->facts->inspection.verdict;
+	if (args->only_unsigned && args->only_bad)
+		return verdict != KS_VERDICT_GOOD && verdict != KS_VERDICT_UNKNOWN_SIGNER;
+	if (args->only_unsigned && verdict != KS_VERDICT_UNSIGNED)
+		return false;
+	if (args->only_bad && verdict != KS_VERDICT_BAD && verdict != KS_VERDICT_MALFORMED &&
+	    verdict != KS_VERDICT_UNSUPPORTED)
+		return false;
+	return !args->signer || names_signer(look, args->signer);
+}
+
+/* The table: one line a signer, the module's own columns on the first. */
+
+static bool add_signer(struct run *run, const struct look *look, size_t i, const char **text,
+		       struct ks_error *err)
+{
+	const struct ks_signer_id *id = &look->facts->inspection.signature.signer[i];
+	KS_STRING name = NULL;
+	KS_STRING serial = NULL;
+
+	if (!look_signer(look, i, &name, err) ||
+	    (id->serial && !ks_string_print(&serial, err, "serial %s", id->serial)))
+		return false;
+	text[4] = name;
+	text[5] = id->key_id ? id->key_id : serial;
+	text[6] = id->digest;
+	report_table_add(run->table, text);
 	return true;
 }
 
-static bool work(void *ctx, size_t i, struct ks_error *err)
+static bool add_lines(struct run *run, const struct look *look, struct ks_error *err)
 {
-	struct run *run = ctx;
-	KS_MODULE module = KS_MODULE_NONE;
-	struct ks_trailer t;
+	const struct ks_inspection *in = &look->facts->inspection;
+	KS_STRING name = NULL;
+	KS_STRING where = NULL;
+	const char *text[COLUMNS] = { NULL };
 
-	if (!ks_module_load(&module, run->found->item[i].path, &run->load, err))
+	if (!look_name(look, &name, err) || !look_where(look, &where, err))
 		return false;
-	run->row[i].codec = module.codec;
-	t = ks_module_trailer(&module);
-	return read_signature(&run->row[i], &t, err);
-}
-
-/* The directory below the kernel's own, or the whole of it elsewhere. */
-static char *where(const struct run *run, const char *path)
-{
-	size_t len = run->kernel ? strlen(run->kernel->dir) : 0;
-	const char *slash = strrchr(path, '/');
-
-	if (len && strncmp(path, run->kernel->dir, len) == 0 && path[len] == '/' &&
-	    slash > path + len)
-		path += len + 1;
-	return strndup(path, (size_t)(slash - path));
-}
-
-static char *module_name(const char *path)
-{
-	const char *file = strrchr(path, '/') + 1;
-	char *name = strndup(file, strcspn(file, "."));
-
-	for (char *c = name; c && *c; c++)
-		if (*c == '-')
-			*c = '_';
-	return name;
-}
-
-static const char *state_of(const struct row *row)
-{
-	return !row->is_signed ? "no" : row->fault ? "malformed" : "yes";
-}
-
-static struct json_object *signers_json(const struct ks_signature *signature)
-{
-	struct json_object *list = json_object_new_array();
-
-	for (size_t i = 0; i < signature->count; i++) {
-		const struct ks_signer_id *id = &signature->signer[i];
-		struct json_object *o = json_object_new_object();
-
-		json_object_object_add(o, "name", report_text(id->name));
-		json_object_object_add(o, "issuer", report_text(id->issuer));
-		json_object_object_add(o, "serial", report_text(id->serial));
-		json_object_object_add(o, "key_id", report_text(id->key_id));
-		json_object_object_add(o, "hash", report_text(id->digest));
-		json_object_object_add(o, "algorithm", report_text(id->algorithm));
-		json_object_array_add(list, o);
-	}
-	return list;
-}
-
-static void add_json(const struct run *run, size_t i, const struct ks_error *err)
-{
-	const struct row *row = &run->row[i];
-	const struct ks_found *found = &run->found->item[i];
-	struct json_object *o = json_object_new_object();
-	KS_STRING name = module_name(found->path);
-	KS_STRING dir = where(run, found->path);
-
-	json_object_object_add(o, "module", report_text(name));
-	json_object_object_add(o, "path", report_text(found->path));
-	json_object_object_add(o, "kernel", report_text(run->kernel ? run->kernel->version : NULL));
-	json_object_object_add(o, "where", report_text(dir));
-	json_object_object_add(o, "container", report_text(row->codec ? row->codec->name : NULL));
-	json_object_object_add(o, "signed", report_text(err ? NULL : state_of(row)));
-	json_object_object_add(o, "fault", report_text(row->fault));
-	json_object_object_add(o, "signers", signers_json(&row->signature));
-	json_object_object_add(o, "error", report_text(err ? err->text : NULL));
-	json_object_array_add(run->modules, o);
-}
-
-/* One line a signer, the module's own columns on the first. */
-static void add_lines(const struct run *run, size_t i)
-{
-	const struct row *row = &run->row[i];
-	KS_STRING name = module_name(run->found->item[i].path);
-	KS_STRING dir = where(run, run->found->item[i].path);
-	const char *text[COLUMNS] = { name, dir, row->codec->name, state_of(row) };
-
-	if (!row->signature.count)
+	text[0] = name;
+	text[1] = where;
+	text[2] = look->facts->codec->name;
+	text[3] = ks_verdict_name(in->verdict);
+	if (!in->signature.count)
 		report_table_add(run->table, text);
-	for (size_t k = 0; k < row->signature.count; k++) {
-		const struct ks_signer_id *id = &row->signature.signer[k];
-		KS_STRING serial = NULL;
-		struct ks_error err;
-
-		if (id->serial && !ks_string_print(&serial, &err, "serial %s", id->serial))
-			report_error(&err);
-		text[4] = id->name;
-		text[5] = id->key_id ? id->key_id : serial;
-		text[6] = id->digest;
-		report_table_add(run->table, text);
+	for (size_t i = 0; i < in->signature.count; i++) {
+		if (!add_signer(run, look, i, text, err))
+			return false;
 		memset(text, 0, sizeof(text));
 	}
+	return true;
 }
 
-static void done(void *ctx, size_t i, const struct ks_error *err)
+/* The long form */
+
+static void field(const char *name, const char *text)
+{
+	if (text)
+		report_line("  %-18s %s", name, text);
+}
+
+static bool tell_cert(X509 *cert, struct ks_error *err)
+{
+	KS_CERT_TEXT text = { 0 };
+
+	if (!ks_cert_describe(cert, &text, err))
+		return false;
+	report_line("    certificate      %s", text.subject);
+	report_line("      valid          %s to %s", text.not_before, text.not_after);
+	report_line("      key id         %s", text.key_id ? text.key_id : "none");
+	report_line("      usage          %s", text.usage ? text.usage : "not said");
+	return true;
+}
+
+static bool tell_signer(const struct look *look, size_t i, struct ks_error *err)
+{
+	const struct ks_inspection *in = &look->facts->inspection;
+	const struct ks_signer_id *id = &in->signature.signer[i];
+	KS_STRING name = NULL;
+
+	if (!look_signer(look, i, &name, err))
+		return false;
+	report_line("  signer %zu of %zu      %s: %s", i + 1, in->signature.count, name,
+		    ks_verdict_name(in->finding[i].verdict));
+	if (id->issuer)
+		report_line("    issuer           %s", id->issuer);
+	if (id->serial)
+		report_line("    serial           %s", id->serial);
+	if (id->key_id)
+		report_line("    key id           %s", id->key_id);
+	report_line("    digest           %s", id->digest);
+	report_line("    algorithm        %s", id->algorithm);
+	report_line("    attributes       %s", id->attributes ? "signed" : "none");
+	return !in->finding[i].cert || tell_cert(in->finding[i].cert, err);
+}
+
+static void tell_libkmod(const struct ks_modinfo *info)
+{
+	if (!info->sig_id && !info->signer)
+		field("modinfo shows", "no signature");
+	else
+		report_line("  %-18s %s, signer %s, key %s, %s", "modinfo shows",
+			    info->sig_id ? info->sig_id : "?", info->signer ? info->signer : "?",
+			    info->sig_key ? info->sig_key : "?",
+			    info->sig_hashalgo ? info->sig_hashalgo : "?");
+}
+
+static bool tell_long(const struct look *look, struct ks_error *err)
+{
+	const struct ks_module_facts *facts = look->facts;
+	const struct ks_inspection *in = &facts->inspection;
+	KS_STRING reader = NULL;
+	KS_STRING notes = NULL;
+
+	if (!look_reader(look, &reader, err) || !look_notes(look, &notes, err))
+		return false;
+	report_line("%s", look->found->path);
+	report_line("  verdict            %s%s%s", ks_verdict_name(in->verdict),
+		    in->fault ? ": " : "", in->fault ? in->fault : "");
+	field("note", notes[0] ? notes : NULL);
+	report_line("  container          %s; read by the kernel itself: %s", facts->codec->name,
+		    reader);
+	report_line("  size               %llu bytes, %llu decompressed",
+		    (unsigned long long)facts->file_size, (unsigned long long)facts->content_size);
+	report_line("  signature          %zu bytes behind an image of %zu", in->signature_size,
+		    in->image_size);
+	for (size_t i = 0; i < in->signature.count; i++)
+		if (!tell_signer(look, i, err))
+			return false;
+	field("vermagic", facts->info.vermagic ? facts->info.vermagic : "none");
+	field("intree", facts->info.intree ? "Y" : "not said");
+	tell_libkmod(&facts->info);
+	return true;
+}
+
+static void each(void *ctx, const struct look *look)
 {
 	struct run *run = ctx;
-	struct row *row = &run->row[i];
+	struct ks_error err;
+	bool ok = true;
 
+	if (!is_wanted(run->args, look))
+		return;
 	run->total++;
-	run->is_signed += row->is_signed;
-	run->failed += err != NULL;
-	if (row->fault)
-		report_warning("%s: malformed signature: %s", run->found->item[i].path, row->fault);
+	if (look->facts)
+		run->count[look->facts->inspection.verdict]++;
+	else
+		run->unreadable++;
 	if (run->modules)
-		add_json(run, i, err);
-	else if (!err)
-		add_lines(run, i);
-	ks_signature_free(&row->signature);
-	free(row->fault);
+		json_object_array_add(run->modules, look_json(look));
+	else if (look->facts && run->long_form)
+		ok = tell_long(look, &err);
+	else if (look->facts)
+		ok = add_lines(run, look, &err);
+	if (!ok)
+		report_error(&err);
 }
 
-static int each_kernel(void *ctx, const struct ks_kernel *kernel, const struct ks_modules *found)
+static void summarize(const struct run *run)
 {
-	struct run *run = ctx;
-	struct batch batch = { .modules = found,
-			       .jobs = run->request->jobs,
-			       .verb = "reading",
-			       .work = work,
-			       .done = done,
-			       .ctx = run };
-	size_t failed;
+	char text[256];
+	int used = 0;
 
-	if (!found->count)
-		return request_report_nothing(run->request, kernel);
-	run->kernel = kernel;
-	run->found = found;
-	run->load = request_load(run->request);
-	run->row = calloc(found->count, sizeof(*run->row));
-	if (!run->row) {
-		report_warning("out of memory");
-		return STATUS_FAILED;
+	for (size_t i = 0; i < sizeof(run->count) / sizeof(*run->count); i++)
+		if (run->count[i])
+			used += snprintf(text + used, sizeof(text) - (size_t)used, ", %zu %s",
+					 run->count[i], ks_verdict_name((enum ks_verdict)i));
+	if (run->unreadable)
+		used += snprintf(text + used, sizeof(text) - (size_t)used, ", %zu unreadable",
+				 run->unreadable);
+	report_line("%zu module%s%.*s", run->total, run->total == 1 ? "" : "s", used, text);
+}
+
+static bool complete(struct status_args *args, int operands, char **operand)
+{
+	struct request *request = &args->look.request;
+
+	if (!request_complete(request, operands, operand))
+		return false;
+	if (args->in_tree && args->out_of_tree) {
+		report_warning("--in-tree and --out-of-tree exclude each other: --all shows both");
+		return false;
 	}
-	failed = batch_run(&batch);
-	free(run->row);
-	return failed ? STATUS_FAILED : STATUS_DONE;
+	request->all |= args->in_tree;
+	return true;
 }
 
 static int run_status(void *ctx, int operands, char **operand)
 {
 	struct status_args *args = ctx;
-	struct run run = { .request = &args->request };
+	struct request *request = &args->look.request;
+	struct run run = { .args = args };
 	int status;
 
-	if (!request_complete(&args->request, operands, operand))
+	if (!complete(args, operands, operand))
 		return STATUS_USAGE;
-	if (args->request.json)
+	run.long_form = !request->quiet && (request->verbose || request->names == 1);
+	if (request->json)
 		run.modules = json_object_new_array();
 	else
 		run.table = report_table_new(columns, COLUMNS);
-	status = request_each_kernel(&args->request, each_kernel, &run);
+	status = look_run(&args->look, false, each, &run);
+	ks_strings_free(&args->look.certs);
 	if (run.modules) {
 		struct json_object *o = json_object_new_object();
 
@@ -219,27 +268,34 @@ static int run_status(void *ctx, int operands, char **operand)
 		report_json(o);
 		return status;
 	}
-	if (run.total && !args->request.quiet) {
-		report_table_print(run.table);
-		report_line("%zu modules, %zu signed, %zu not signed, %zu unreadable", run.total,
-			    run.is_signed, run.total - run.is_signed - run.failed, run.failed);
-	}
+	report_table_print(run.table, run.total && !run.long_form && !request->quiet);
+	if (run.total && !request->quiet && !(run.long_form && run.total == 1))
+		summarize(&run);
 	return status;
 }
 
 #define ARGS struct status_args
 
 static const struct option_row options[] = {
-	REQUEST_OPTIONS(ARGS, request),
+	LOOK_OPTIONS(ARGS, look.),
+	{ 0, "unsigned", NULL, "only modules without a signature", OPTION_FLAG,
+	  offsetof(ARGS, only_unsigned) },
+	{ 0, "bad", NULL, "only bad, malformed and unsupported signatures", OPTION_FLAG,
+	  offsetof(ARGS, only_bad) },
+	{ 0, "signer", "TEXT", "only modules whose signer has TEXT in name, issuer or number",
+	  OPTION_STRING, offsetof(ARGS, signer) },
+	{ 0, "in-tree", NULL, "only in-tree modules", OPTION_FLAG, offsetof(ARGS, in_tree) },
+	{ 0, "out-of-tree", NULL, "only out-of-tree modules, which is the default", OPTION_FLAG,
+	  offsetof(ARGS, out_of_tree) },
 	{ 0 },
 };
 
 const struct command command_status = {
 	.name = "status",
 	.operands = "[MODULE...]",
-	.summary = "show which modules are signed, and by whom",
+	.summary = "show which modules are signed, by whom, and whether it holds",
 	.text = "Shows the signatures of the modules named, those in --dir, or every out-of-tree module\n"
-		"of the kernel. It reads them; it does not say whether they hold.",
+		"of the kernel; of a single MODULE, or with --verbose, all that can be said.",
 	.options = options,
 	.args_size = sizeof(ARGS),
 	.run = run_status,

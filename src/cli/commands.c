@@ -13,7 +13,7 @@
 #include <zstd.h>
 
 const struct command *const commands[] = {
-	&command_sign, &command_unsign, &command_status, &command_sign_file, NULL,
+	&command_sign, &command_unsign, &command_status, &command_verify, &command_sign_file, NULL,
 };
 
 static void print_help(void)
@@ -70,7 +70,7 @@ static int run(const struct command *c, int argc, char **argv)
 		print_command_help(c);
 		status = STATUS_DONE;
 	} else if (first < 0) {
-		status = STATUS_USAGE;
+		status = c->usage_status ? c->usage_status : STATUS_USAGE;
 	} else {
 		status = c->run(args, argc - first, argv + first);
 	}

@@ -9,6 +9,12 @@ enum exit_status {
 	STATUS_DONE = 0,
 	STATUS_FAILED = 1,
 	STATUS_USAGE = 2,
+
+	/* verify's own, beside 0 for good */
+	STATUS_BAD = 1,
+	STATUS_UNKNOWN_SIGNER = 2,
+	STATUS_UNSIGNED = 3,
+	STATUS_NOT_CHECKED = 4,
 };
 
 struct command {
@@ -21,6 +27,7 @@ struct command {
 	const struct option_row *options;
 	size_t args_size; /* zeroed memory of this size is parsed into and handed to run */
 	int (*run)(void *args, int operands, char **operand);
+	int usage_status; /* for a wrong command line; 0 stands for STATUS_USAGE */
 
 	/* ... or, as a personality, reads its own command line. */
 	int (*main)(int argc, char **argv);
@@ -30,6 +37,7 @@ extern const struct command command_sign;
 extern const struct command command_sign_file;
 extern const struct command command_status;
 extern const struct command command_unsign;
+extern const struct command command_verify;
 
 extern const struct command *const commands[]; /* ends with NULL */
 

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/strings.h"
+
 enum {
 	MOST = 40,	  /* options of one command */
 	FIRST_CODE = 256, /* getopt's code of row 0: letters stay below */
@@ -92,6 +94,13 @@ static bool parse_size(const char *text, size_t *size)
 	return true;
 }
 
+static bool add_to_list(struct ks_strings *list, const char *value)
+{
+	struct ks_error err;
+
+	return ks_strings_add(list, value, &err);
+}
+
 static bool assign(const struct option_row *row, void *args, const char *value)
 {
 	void *field = (char *)args + row->offset;
@@ -103,6 +112,8 @@ static bool assign(const struct option_row *row, void *args, const char *value)
 	case OPTION_STRING:
 		*(const char **)field = value;
 		return true;
+	case OPTION_LIST:
+		return add_to_list(field, value);
 	case OPTION_COUNT:
 		return parse_count(value, field);
 	case OPTION_SIZE:

@@ -145,11 +145,12 @@ void report_table_add(struct report_table *t, const char *const *row)
 		scols_line_refer_data(line, i, ks_text_escape(row[i] ? row[i] : ""));
 }
 
-void report_table_print(struct report_table *t)
+void report_table_print(struct report_table *t, bool show)
 {
 	if (!t)
 		return;
-	scols_print_table(t->table);
+	if (show)
+		scols_print_table(t->table);
 	scols_unref_table(t->table);
 	free(t);
 }

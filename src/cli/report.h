@@ -34,7 +34,8 @@ struct report_table;
 
 struct report_table *report_table_new(const char *const *columns, size_t count);
 void report_table_add(struct report_table *table, const char *const *row);
-void report_table_print(struct report_table *table); /* and frees it */
+/* Frees the table, printing it first if SHOW. */
+void report_table_print(struct report_table *table, bool show);
 
 /* STATUS, or 1 where stdout could not be written. */
 int report_end(int status);

@@ -231,6 +231,19 @@ static bool open_signer(const struct request *r, const struct ks_keysearch *sear
 	return true;
 }
 
+/* What the environment, the configuration file and the kernel say; the options are the caller's. */
+static struct ks_keysearch search_for(const struct request *r, const struct config *config,
+				      const struct ks_kernel *kernel)
+{
+	return (struct ks_keysearch){
+		.environment = { getenv("KERNEL_SIGN_KEY"), getenv("KERNEL_SIGN_CERT"), NULL },
+		.config = { config->key, config->cert, config->keys },
+		.config_hash = config->hash,
+		.root = r->root,
+		.kernel = kernel,
+	};
+}
+
 bool request_open_signer(const struct request *r, const struct key_options *options,
 			 const struct ks_kernel *kernel, struct ks_signer **signer)
 {
@@ -239,21 +252,56 @@ bool request_open_signer(const struct request *r, const struct key_options *opti
 	bool ok = config_read(r->root, &config, &err);
 
 	if (ok) {
-		struct ks_keysearch search = {
-			.option = { options->key, options->cert, options->keys },
-			.environment = { getenv("KERNEL_SIGN_KEY"), getenv("KERNEL_SIGN_CERT"),
-					 NULL },
-			.config = { config.key, config.cert, config.keys },
-			.option_hash = options->hash,
-			.config_hash = config.hash,
-			.root = r->root,
-			.kernel = kernel,
-		};
+		struct ks_keysearch search = search_for(r, &config, kernel);
 
+		search.option = (struct ks_key_names){ options->key, options->cert, options->keys };
+		search.option_hash = options->hash;
 		ok = open_signer(r, &search, signer, &err);
 	}
 	if (!ok)
 		report_error(&err);
 	config_free(&config);
 	return ok;
+}
+
+static bool load_certs(const struct request *r, const struct ks_strings *paths, const char *root,
+		       const char *why, struct ks_certs *certs, struct ks_error *err)
+{
+	for (size_t i = 0; i < paths->count; i++) {
+		if (!ks_certs_load(certs, root, paths->item[i], err))
+			return false;
+		if (r->verbose)
+			report_warning("certificates of %s (from %s)", paths->item[i], why);
+	}
+	return true;
+}
+
+static bool find_certs(const struct request *r, const struct ks_kernel *kernel,
+		       struct ks_certs *certs, struct ks_error *err)
+{
+	struct config config = { 0 };
+	KS_STRINGS paths = { 0 };
+	const char *root, *why;
+	bool ok = config_read(r->root, &config, err);
+
+	if (ok) {
+		struct ks_keysearch search = search_for(r, &config, kernel);
+
+		ok = ks_certsearch(&search, &paths, &root, &why, err) &&
+		     load_certs(r, &paths, root, why, certs, err);
+	}
+	config_free(&config);
+	return ok;
+}
+
+bool request_open_certs(const struct request *r, const struct ks_strings *paths,
+			const struct ks_kernel *kernel, struct ks_certs *certs)
+{
+	struct ks_error err;
+
+	if (paths->count ? load_certs(r, paths, NULL, "the command line", certs, &err) :
+			   find_certs(r, kernel, certs, &err))
+		return true;
+	report_error(&err);
+	return false;
 }

@@ -8,6 +8,7 @@
 
 #include "cli/commands.h"
 #include "cli/config.h"
+#include "core/certs.h"
 #include "core/keysearch.h"
 #include "core/locate.h"
 #include "core/sign.h"
@@ -95,7 +96,15 @@ bool request_open_signer(const struct request *request, const struct key_options
 			 const struct ks_kernel *kernel, struct ks_signer **signer);
 
 /*
- * The same for a key and certificate that are already named, inside ROOT or (NULL) on the host.
+ * The certificates to check signatures against: of PATHS (files of the host) if there are any, else
+ * of what ks_certsearch() finds for KERNEL (or NULL).  With --verbose it says which.  False after
+ * having reported what cannot be read.
+ */
+bool request_open_certs(const struct request *request, const struct ks_strings *paths,
+			const struct ks_kernel *kernel, struct ks_certs *certs);
+
+/*
+ * The same as request_open_signer() for a key and certificate that are already named, inside ROOT or (NULL) on the host.
  */
 KS_MUST_CHECK bool request_load_signer(const char *root, const char *key, const char *cert,
 				       const char *hash, bool key_id, struct ks_signer **signer,

@@ -4,14 +4,21 @@
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/strings.h"
 
 /* The first byte of a certificate in DER: SEQUENCE. */
 enum { DER_SEQUENCE = 0x30 };
+
+bool ks_cert_is_der(struct ks_view file)
+{
+	return file.len && file.data[0] == DER_SEQUENCE;
+}
 
 bool ks_cert_parse(struct ks_view file, X509 **cert, struct ks_error *err)
 {
@@ -19,7 +26,7 @@ bool ks_cert_parse(struct ks_view file, X509 **cert, struct ks_error *err)
 
 	if (!ks_bio_open(file, &bio, err))
 		return false;
-	if (file.len && file.data[0] == DER_SEQUENCE)
+	if (ks_cert_is_der(file))
 		*cert = d2i_X509_bio(bio, NULL);
 	else
 		*cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
@@ -110,4 +117,75 @@ bool ks_integer_hex(const ASN1_INTEGER *value, char **text, struct ks_error *err
 bool ks_octets_hex(const ASN1_OCTET_STRING *value, char **text, struct ks_error *err)
 {
 	return bytes_hex(ASN1_STRING_get0_data(value), ASN1_STRING_length(value), "", text, err);
+}
+
+static bool time_text(const ASN1_TIME *when, char **text, struct ks_error *err)
+{
+	struct tm tm;
+	char iso[40];
+
+	if (!ASN1_TIME_to_tm(when, &tm)) {
+		ERR_clear_error();
+		return ks_string_copy(text, "no valid time", err);
+	}
+	strftime(iso, sizeof(iso), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	return ks_string_copy(text, iso, err);
+}
+
+static bool usage_text(X509 *cert, char **text, struct ks_error *err)
+{
+	static const struct {
+		uint32_t bit;
+		const char *name;
+	} usages[] = { { KU_DIGITAL_SIGNATURE, "digitalSignature" },
+		       { KU_KEY_CERT_SIGN, "keyCertSign" },
+		       { KU_CRL_SIGN, "cRLSign" } };
+	uint32_t usage = X509_get_key_usage(cert);
+	uint32_t extended = X509_get_extended_key_usage(cert);
+	KS_STRINGS names = { 0 };
+	char list[128];
+
+	/* All bits stand for an extension that is not there. */
+	for (size_t i = 0; usage != UINT32_MAX && i < sizeof(usages) / sizeof(*usages); i++)
+		if ((usage & usages[i].bit) && !ks_strings_add(&names, usages[i].name, err))
+			return false;
+	if (extended != UINT32_MAX && (extended & XKU_CODE_SIGN) &&
+	    !ks_strings_add(&names, "codeSigning", err))
+		return false;
+	ks_strings_join(&names, list, sizeof(list));
+	return !names.count || ks_string_copy(text, list, err);
+}
+
+static bool describe(X509 *cert, struct ks_cert_text *text, struct ks_error *err)
+{
+	const ASN1_OCTET_STRING *key_id = X509_get0_subject_key_id(cert);
+
+	return ks_name_full(X509_get_subject_name(cert), &text->subject, err) &&
+	       ks_name_full(X509_get_issuer_name(cert), &text->issuer, err) &&
+	       ks_integer_hex(X509_get0_serialNumber(cert), &text->serial, err) &&
+	       (!key_id || ks_octets_hex(key_id, &text->key_id, err)) &&
+	       time_text(X509_get0_notBefore(cert), &text->not_before, err) &&
+	       time_text(X509_get0_notAfter(cert), &text->not_after, err) &&
+	       usage_text(cert, &text->usage, err);
+}
+
+bool ks_cert_describe(X509 *cert, struct ks_cert_text *text, struct ks_error *err)
+{
+	*text = (struct ks_cert_text){ 0 };
+	if (describe(cert, text, err))
+		return true;
+	ks_cert_text_free(text);
+	return false;
+}
+
+void ks_cert_text_free(struct ks_cert_text *text)
+{
+	free(text->subject);
+	free(text->issuer);
+	free(text->serial);
+	free(text->key_id);
+	free(text->not_before);
+	free(text->not_after);
+	free(text->usage);
+	*text = (struct ks_cert_text){ 0 };
 }

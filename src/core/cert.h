@@ -13,6 +13,9 @@
  */
 KS_MUST_CHECK bool ks_cert_parse(struct ks_view file, X509 **cert, struct ks_error *err);
 
+/* Whether FILE is read as DER, which holds one certificate, or else as PEM. */
+bool ks_cert_is_der(struct ks_view file);
+
 enum ks_cert_time {
 	KS_CERT_VALID,
 	KS_CERT_NOT_YET_VALID,
@@ -21,6 +24,22 @@ enum ks_cert_time {
 
 /* The kernel does not look at the dates: this is for warnings.  NOW in seconds since the epoch. */
 enum ks_cert_time ks_cert_time_check(const X509 *cert, time_t now);
+
+/* A certificate as text; every member is the caller's, freed by ks_cert_text_free(). */
+struct ks_cert_text {
+	char *subject; /* RFC 2253 */
+	char *issuer;
+	char *serial;	  /* lower-case hexadecimal */
+	char *key_id;	  /* subject key identifier, the same; NULL where it has none */
+	char *not_before; /* "2026-11-23T18:21:45Z" */
+	char *not_after;
+	char *usage; /* "digitalSignature, codeSigning"; NULL where it does not say */
+};
+
+#define KS_CERT_TEXT __attribute__((cleanup(ks_cert_text_free))) struct ks_cert_text
+
+KS_MUST_CHECK bool ks_cert_describe(X509 *cert, struct ks_cert_text *text, struct ks_error *err);
+void ks_cert_text_free(struct ks_cert_text *text);
 
 /* The functions below give text that the caller frees. */
 

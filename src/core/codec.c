@@ -107,6 +107,13 @@ static bool none_pack(struct ks_view plain, struct ks_buf *file, struct ks_error
 	return ks_buf_append(file, plain.data, plain.len, err);
 }
 
+/* The kernel takes a plain module by another way, without this reader. */
+static const char *none_objection(struct ks_view file)
+{
+	(void)file;
+	return NULL;
+}
+
 const struct ks_codec ks_codec_none = {
 	.name = "none",
 	.suffix = "",
@@ -114,4 +121,5 @@ const struct ks_codec ks_codec_none = {
 	.magic_len = 0,
 	.unpack = none_unpack,
 	.pack = none_pack,
+	.objection = none_objection,
 };

@@ -36,6 +36,16 @@ struct ks_codec {
 	 * (kernel/module/decompress.c) takes it.  The same bytes for the same PLAIN every time.
 	 */
 	bool (*pack)(struct ks_view plain, struct ks_buf *file, struct ks_error *err) KS_MUST_CHECK;
+
+	/*
+	 * What the kernel's own reader (kernel/module/decompress.c: finit_module with
+	 * MODULE_INIT_COMPRESSED_FILE) would not take, or would lose, in FILE, which unpack
+	 * accepts: one static short text in plain words, the weightiest if there are several;
+	 * NULL if there is nothing.  For what unpack refuses the answer means nothing, but asking
+	 * is safe.  Allocates no more than a multiple of FILE's index, and decodes content only
+	 * where gzip leaves no other way, and then at most 1 GiB of it.
+	 */
+	const char *(*objection)(struct ks_view file);
 };
 
 /* One object a container; each is defined in the file of its name, "none" in codec.c. */

@@ -2,6 +2,7 @@
 #include "core/codec.h"
 
 #include <lzma.h>
+#include <stdlib.h>
 
 /* 0xfd, "7zXZ", 0; a 7 behind the escape would be part of it. */
 #define MAGIC "\xfd\x37zXZ\0"
@@ -122,6 +123,128 @@ static bool xz_pack(struct ks_view plain, struct ks_buf *file, struct ks_error *
 	return ret == LZMA_STREAM_END || fail_lzma(ret, err);
 }
 
+static void free_index(lzma_index **index)
+{
+	lzma_index_end(*index, NULL);
+}
+
+#define INDEX __attribute__((cleanup(free_index))) lzma_index
+
+/* liblzma has a function for this from 5.4 on; with its own allocator it is only this. */
+static void free_options(lzma_filter *chain)
+{
+	for (; chain->id != LZMA_VLI_UNKNOWN; chain++)
+		free(chain->options);
+}
+
+static const char *check_objection(lzma_check check)
+{
+	if (check == LZMA_CHECK_CRC64)
+		return "a CRC64 checksum, which a kernel refuses";
+	if (check == LZMA_CHECK_SHA256)
+		return "a SHA-256 checksum, which a kernel refuses";
+	return NULL;
+}
+
+static struct ks_view cut_padding(struct ks_view file)
+{
+	while (file.len >= 4 &&
+	       ks_view_equal(ks_view_of(file.data + file.len - 4, 4), ks_view_of("\0\0\0\0", 4)))
+		file.len -= 4;
+	return file;
+}
+
+/* The Index of the stream that FILE ends with; NULL if it cannot be read. */
+static lzma_index *read_last_index(struct ks_view file)
+{
+	lzma_stream_flags footer;
+	lzma_index *index = NULL;
+	uint64_t memory;
+	size_t pos = 0, size;
+
+	if (file.len < LZMA_STREAM_HEADER_SIZE)
+		return NULL;
+	file.len -= LZMA_STREAM_HEADER_SIZE;
+	if (lzma_stream_footer_decode(&footer, file.data + file.len) != LZMA_OK ||
+	    footer.backward_size > file.len)
+		return NULL;
+	size = (size_t)footer.backward_size;
+	/* A Record takes two bytes or more, so that claiming millions costs an attacker a file. */
+	memory = lzma_index_memusage(1, size / 2);
+	if (lzma_index_buffer_decode(&index, &memory, NULL, file.data + file.len - size, &pos,
+				     size) != LZMA_OK)
+		return NULL;
+	return index;
+}
+
+/* Reads the filters of BLOCK into CHAIN, whose options are to be freed after success. */
+static bool read_chain(struct ks_view block, lzma_check check, lzma_filter *chain)
+{
+	lzma_block header = { .check = check, .filters = chain };
+
+	if (!block.len || !block.data[0])
+		return false;
+	header.header_size = lzma_block_header_size_decode(block.data[0]);
+	return header.header_size <= block.len &&
+	       lzma_block_header_decode(&header, NULL, block.data) == LZMA_OK;
+}
+
+/*
+ * Filters for other processors are in a kernel as its configuration and its age have it.  Options
+ * of the x86 one are a start offset, which the kernel does not read.
+ */
+static bool kernel_knows(const lzma_filter *chain)
+{
+	if (chain->id == LZMA_FILTER_X86 && !chain->options)
+		chain++;
+	return chain->id == LZMA_FILTER_LZMA2;
+}
+
+/* Each Block is looked at, as filters may change from one to the next (xz --block-list). */
+static const char *filter_objection(struct ks_view file, const lzma_index *index, lzma_check check)
+{
+	lzma_filter chain[LZMA_FILTERS_MAX + 1];
+	lzma_index_iter iter;
+
+	lzma_index_iter_init(&iter, index);
+	while (!lzma_index_iter_next(&iter, LZMA_INDEX_ITER_BLOCK)) {
+		lzma_vli at = iter.block.compressed_file_offset;
+		lzma_vli size = iter.block.total_size;
+		bool known;
+
+		if (at > file.len || size > file.len - at ||
+		    !read_chain(ks_view_of(file.data + at, (size_t)size), check, chain))
+			return NULL;
+		known = kernel_knows(chain);
+		free_options(chain);
+		if (!known)
+			return "a filter other than LZMA2 and x86, which a kernel may refuse";
+	}
+	return NULL;
+}
+
+static const char *xz_objection(struct ks_view file)
+{
+	lzma_stream_flags header;
+	INDEX *index = NULL;
+	const char *text;
+
+	if (file.len < LZMA_STREAM_HEADER_SIZE ||
+	    lzma_stream_header_decode(&header, file.data) != LZMA_OK)
+		return NULL;
+	text = check_objection(header.check);
+	if (text)
+		return text;
+	file = cut_padding(file);
+	index = read_last_index(file);
+	if (!index)
+		return NULL;
+	/* Where the last stream does not start at the front, another one does. */
+	if (lzma_index_file_size(index) < file.len)
+		return "a second stream, which a kernel ignores";
+	return filter_objection(file, index, header.check);
+}
+
 const struct ks_codec ks_codec_xz = {
 	.name = "xz",
 	.suffix = ".xz",
@@ -129,4 +252,5 @@ const struct ks_codec ks_codec_xz = {
 	.magic_len = sizeof(MAGIC) - 1,
 	.unpack = xz_unpack,
 	.pack = xz_pack,
+	.objection = xz_objection,
 };

@@ -223,6 +223,48 @@ static bool zstd_pack(struct ks_view plain, struct ks_buf *file, struct ks_error
 	return true;
 }
 
+/* Steps over the frame at the front of REST without decoding it; false where none is. */
+static bool skip_frame(struct ks_view *rest)
+{
+	size_t size = ZSTD_findFrameCompressedSize(rest->data, rest->len);
+
+	if (ZSTD_isError(size))
+		return false;
+	*rest = ks_view_of(rest->data + size, rest->len - size);
+	return true;
+}
+
+static bool starts_skippable(struct ks_view rest)
+{
+	return rest.len >= sizeof(uint32_t) && is_skippable(read_magic(rest));
+}
+
+/* Skippable frames behind the only other one hold nothing that a kernel could lose. */
+static bool has_second_frame(struct ks_view rest)
+{
+	if (!skip_frame(&rest))
+		return false;
+	while (starts_skippable(rest)) {
+		if (!skip_frame(&rest))
+			return false;
+	}
+	return ks_view_starts_with(rest, MAGIC, sizeof(MAGIC) - 1);
+}
+
+static const char *zstd_objection(struct ks_view file)
+{
+	if (starts_skippable(file))
+		return "a skippable frame in front, which a kernel refuses";
+	if (!ks_view_starts_with(file, MAGIC, sizeof(MAGIC) - 1))
+		return NULL;
+	if (has_second_frame(file))
+		return "a second frame, which a kernel ignores";
+	/* The kernel does without it, but kmod 34 decodes zstd by itself and gives up here. */
+	if (ZSTD_getFrameContentSize(file.data, file.len) == ZSTD_CONTENTSIZE_UNKNOWN)
+		return "no content size: kmod 34 cannot read it";
+	return NULL;
+}
+
 const struct ks_codec ks_codec_zstd = {
 	.name = "zstd",
 	.suffix = ".zst",
@@ -230,4 +272,5 @@ const struct ks_codec ks_codec_zstd = {
 	.magic_len = sizeof(MAGIC) - 1,
 	.unpack = zstd_unpack,
 	.pack = zstd_pack,
+	.objection = zstd_objection,
 };

@@ -141,6 +141,48 @@ bool ks_kernel_config(const struct ks_kernel *kernel, const char *root, const ch
 	       try_config(root, boot, symbol, value, file, err);
 }
 
+static bool is_set(const struct ks_kernel *kernel, const char *root, const char *symbol, bool *set,
+		   struct ks_error *err)
+{
+	KS_STRING value = NULL;
+	KS_STRING file = NULL;
+
+	if (!ks_kernel_config(kernel, root, symbol, &value, &file, err))
+		return false;
+	*set = value && strcmp(value, "y") == 0;
+	return true;
+}
+
+bool ks_kernel_reads(const struct ks_kernel *kernel, const char *root,
+		     enum ks_kernel_reader *reader, struct ks_error *err)
+{
+	static const struct {
+		const char *symbol;
+		enum ks_kernel_reader reader;
+	} formats[] = { { "CONFIG_MODULE_COMPRESS_GZIP", KS_READER_GZIP },
+			{ "CONFIG_MODULE_COMPRESS_XZ", KS_READER_XZ },
+			{ "CONFIG_MODULE_COMPRESS_ZSTD", KS_READER_ZSTD } };
+	bool set;
+
+	/* A config that has no modules at all is no config of this kernel. */
+	if (!is_set(kernel, root, "CONFIG_MODULES", &set, err))
+		return false;
+	*reader = set ? KS_READER_NONE : KS_READER_UNKNOWN;
+	if (!set)
+		return true;
+	if (!is_set(kernel, root, "CONFIG_MODULE_DECOMPRESS", &set, err))
+		return false;
+	for (size_t i = 0; set && i < sizeof(formats) / sizeof(*formats); i++) {
+		bool this_one;
+
+		if (!is_set(kernel, root, formats[i].symbol, &this_one, err))
+			return false;
+		if (this_one)
+			*reader = formats[i].reader;
+	}
+	return true;
+}
+
 bool ks_kernel_owns(const char *path)
 {
 	const char *version, *below;

@@ -32,6 +32,18 @@ KS_MUST_CHECK bool ks_kernel_config(const struct ks_kernel *kernel, const char *
 				    const char *symbol, char **value, char **file,
 				    struct ks_error *err);
 
+/* What a kernel does with compressed modules that it is handed as they are. */
+enum ks_kernel_reader {
+	KS_READER_UNKNOWN, /* no config was found */
+	KS_READER_NONE,	   /* no CONFIG_MODULE_DECOMPRESS: kmod decompresses, or nobody */
+	KS_READER_GZIP,	   /* that one format and no other */
+	KS_READER_XZ,
+	KS_READER_ZSTD,
+};
+
+KS_MUST_CHECK bool ks_kernel_reads(const struct ks_kernel *kernel, const char *root,
+				   enum ks_kernel_reader *reader, struct ks_error *err);
+
 /*
  * Whether PATH (canonical, inside the root) lies below the kernel/ directory of any version, where
  * the kernel's own package, and now and then a vendor, puts modules.

@@ -170,6 +170,64 @@ bool ks_keysearch(const struct ks_keysearch *search, struct ks_key_place *place,
 	return false;
 }
 
+/* Certificates */
+
+static bool name_cert(const struct ks_key_names *names, struct ks_strings *paths,
+		      struct ks_error *err)
+{
+	KS_STRING path = NULL;
+
+	if (names->cert)
+		return ks_strings_add(paths, names->cert, err);
+	if (names->key)
+		return ks_strings_add(paths, names->key, err);
+	return !names->store ||
+	       (ks_string_print(&path, err, "%s/current/signing_crt.crt", names->store) &&
+		ks_strings_add(paths, path, err));
+}
+
+static bool add_if_there(const struct ks_keysearch *s, const char *dir, const char *cert,
+			 struct ks_strings *paths, struct ks_error *err)
+{
+	KS_STRING path = NULL;
+
+	return ks_string_print(&path, err, "%s%s", dir, cert) &&
+	       (!is_there(s->root, path) || ks_strings_add(paths, path, err));
+}
+
+static bool find_certs(const struct ks_keysearch *s, struct ks_strings *paths, struct ks_error *err)
+{
+	const char *dir = s->kernel ? s->kernel->dir : NULL;
+
+	if (dir &&
+	    (!add_if_there(s, dir, "/build/certs-local/current/signing_crt.crt", paths, err) ||
+	     !add_if_there(s, dir, "/build/certs/signing_key.x509", paths, err)))
+		return false;
+	for (size_t i = 0; i < sizeof(owner_keys) / sizeof(*owner_keys); i++)
+		if (!add_if_there(s, "", owner_keys[i].cert, paths, err))
+			return false;
+	return true;
+}
+
+bool ks_certsearch(const struct ks_keysearch *search, struct ks_strings *paths, const char **root,
+		   const char **why, struct ks_error *err)
+{
+	*root = NULL;
+	*why = "the environment";
+	if (!name_cert(&search->environment, paths, err))
+		return false;
+	if (paths->count)
+		return true;
+	*root = search->root;
+	*why = "the configuration file";
+	if (!name_cert(&search->config, paths, err))
+		return false;
+	if (paths->count)
+		return true;
+	*why = "a key of this kernel or machine";
+	return find_certs(search, paths, err);
+}
+
 void ks_key_place_free(struct ks_key_place *place)
 {
 	free(place->key);

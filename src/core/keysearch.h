@@ -44,6 +44,15 @@ struct ks_key_place {
 KS_MUST_CHECK bool ks_keysearch(const struct ks_keysearch *search, struct ks_key_place *place,
 				struct ks_error *err);
 
+/*
+ * The certificates to check signatures against, without a private key: the one that the environment
+ * or the configuration file names, with *ROOT to resolve it in and *WHY (static); else all that are
+ * there of the kernel's own (build/certs-local/current, build/certs) and of machine owner keys.
+ * None is no error.
+ */
+KS_MUST_CHECK bool ks_certsearch(const struct ks_keysearch *search, struct ks_strings *paths,
+				 const char **root, const char **why, struct ks_error *err);
+
 void ks_key_place_free(struct ks_key_place *place);
 
 #endif

@@ -92,6 +92,16 @@ static bool open_image(struct ks_view image, int *fd, struct ks_error *err)
 	return true;
 }
 
+static char **find_field(struct ks_modinfo *info, const char *key)
+{
+	return strcmp(key, "vermagic") == 0	? &info->vermagic :
+	       strcmp(key, "sig_id") == 0	? &info->sig_id :
+	       strcmp(key, "signer") == 0	? &info->signer :
+	       strcmp(key, "sig_key") == 0	? &info->sig_key :
+	       strcmp(key, "sig_hashalgo") == 0 ? &info->sig_hashalgo :
+						  NULL;
+}
+
 static bool take_fields(struct kmod_list *list, struct ks_modinfo *info, struct ks_error *err)
 {
 	struct kmod_list *entry;
@@ -100,11 +110,11 @@ static bool take_fields(struct kmod_list *list, struct ks_modinfo *info, struct 
 	{
 		const char *key = kmod_module_info_get_key(entry);
 		const char *value = kmod_module_info_get_value(entry);
+		char **field = find_field(info, key);
 
 		if (strcmp(key, "intree") == 0)
 			info->intree = strcmp(value, "Y") == 0;
-		if (strcmp(key, "vermagic") == 0 && !info->vermagic &&
-		    !ks_string_copy(&info->vermagic, value, err))
+		if (field && !*field && !ks_string_copy(field, value, err))
 			return false;
 	}
 	return true;
@@ -148,5 +158,9 @@ bool ks_modinfo_read(struct ks_view image, struct ks_modinfo *info, struct ks_er
 void ks_modinfo_free(struct ks_modinfo *info)
 {
 	free(info->vermagic);
+	free(info->sig_id);
+	free(info->signer);
+	free(info->sig_key);
+	free(info->sig_hashalgo);
 	*info = (struct ks_modinfo){ 0 };
 }

@@ -18,7 +18,13 @@ KS_MUST_CHECK bool ks_kmod_lookup(const char *root, const char *dir, const char 
 
 struct ks_modinfo {
 	bool intree;	/* "intree: Y" */
-	char *vermagic; /* NULL where there is none */
+	char *vermagic; /* NULL where there is none, as all below */
+
+	/* What libkmod makes of the signature, as modinfo shows it. */
+	char *sig_id;
+	char *signer;
+	char *sig_key;
+	char *sig_hashalgo;
 };
 
 #define KS_MODINFO __attribute__((cleanup(ks_modinfo_free))) struct ks_modinfo

@@ -20,14 +20,19 @@ static bool check_name(const struct ks_module *m, struct ks_error *err)
 		       m->codec->name);
 }
 
-static bool unpack(struct ks_module *m, struct ks_buf *file, size_t max_size, struct ks_error *err)
+static bool unpack(struct ks_module *m, struct ks_buf *file, const struct ks_load *how,
+		   struct ks_error *err)
 {
 	if (m->codec == &ks_codec_none) {
 		m->content = *file;
 		*file = (struct ks_buf){ 0 };
 		return true;
 	}
-	return m->codec->unpack(ks_buf_view(file), max_size, &m->content, err);
+	if (!m->codec->unpack(ks_buf_view(file), how->max_size, &m->content, err))
+		return false;
+	if (how->examine)
+		m->objection = m->codec->objection(ks_buf_view(file));
+	return true;
 }
 
 static bool load(struct ks_module *m, const char *path, const struct ks_load *how,
@@ -42,8 +47,8 @@ static bool load(struct ks_module *m, const char *path, const struct ks_load *ho
 		return ks_fail(err, KS_ERR_INPUT, "an empty file");
 	m->codec = ks_codec_by_magic(ks_buf_view(&file));
 	if (how->any_file && m->codec == &ks_codec_none)
-		return unpack(m, &file, how->max_size, err);
-	return check_name(m, err) && unpack(m, &file, how->max_size, err) &&
+		return unpack(m, &file, how, err);
+	return check_name(m, err) && unpack(m, &file, how, err) &&
 	       ks_elf_check(ks_buf_view(&m->content), &m->image_end, err);
 }
 

@@ -13,12 +13,14 @@ struct ks_load {
 	const char *root; /* as in ks_place_find() */
 	size_t max_size;  /* bytes, of the file and of what it may inflate to */
 	bool any_file;	  /* an uncompressed file need be no ELF module (sign-file) */
+	bool examine;	  /* find out what a kernel's own reader objects to */
 };
 
 struct ks_module {
 	struct ks_place place;
 	struct stat st; /* of the file that was read */
 	const struct ks_codec *codec;
+	const char *objection; /* ks_codec's, if it was asked for; NULL where there is none */
 	struct ks_buf content; /* decompressed: the image and what stands behind it */
 	size_t image_end;      /* no signature can begin before this offset */
 };

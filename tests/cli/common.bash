@@ -149,6 +149,9 @@ lacks() {
 	return 1
 }
 
+# not COMMAND...: in the middle of a test bats does not notice that "! COMMAND" fails.
+not() { ! "$@"; }
+
 # blames NAME CAUSE: one line on stderr names the file and, behind it, the cause.
 blames() { warns "^kernel-sign: (.*[/ ])?$1: .*$2"; }
 
@@ -264,12 +267,18 @@ is_signed() {
 		return 1
 	}
 	openssl cms -cmsout -print -inform DER -in "$dir/message" >"$dir/text"
-	[ "$(grep -c 'digestAlgorithm: *$' "$dir/text")" = 1 ] &&
-		grep -A 1 'digestAlgorithm: *$' "$dir/text" | grep -q "algorithm: $hash " || {
-		echo "$file: not one signer with $hash"
+	[ "$(grep -A 1 'digestAlgorithm: *$' "$dir/text" | grep -c 'algorithm: ')" = 1 ] || {
+		echo "$file: not one signer"
 		return 1
 	}
-	grep -q 'signedAttrs:' "$dir/text" && grep -A 1 'signedAttrs:' "$dir/text" | grep -q '<ABSENT>'
+	grep -A 1 'digestAlgorithm: *$' "$dir/text" | grep -q "algorithm: $hash " || {
+		echo "$file: not with $hash"
+		return 1
+	}
+	grep -A 1 'signedAttrs:' "$dir/text" | grep -q '<ABSENT>' || {
+		echo "$file: signed attributes"
+		return 1
+	}
 }
 
 # is_plain FILE [FIXTURE]: FILE is the fixture and no signature.

@@ -38,7 +38,7 @@ setup() { start_test; }
 	[ "$(awk '$1 == "file" { print $2, $7 }' list)" = '1 CRC32' ]
 	awk '$1 == "block"' list | grep -q 'dict=1MiB'
 	zstd -lv "$tree/extra/c.ko.zst" >list 2>&1
-	grep -qE '^(Number of|#) ?[zZ]?[sS]?[tT]?[dD]? ?[fF]rames: 1$|^# Zstandard Frames: 1$' list
+	grep -q '^# Zstandard Frames: 1$' list
 	grep -q "Decompressed Size: .*($(unpack "$tree/extra/c.ko.zst" | wc -c) B)" list
 }
 

@@ -67,7 +67,7 @@ void assert_says(const char *part)
 
 /* --- the scratch directory ------------------------------------------------------------------ */
 
-static char scratch[PATH_MAX];
+char scratch[PATH_MAX];
 
 /* Root wants a directory that nobody can get to as well. */
 static bool is_fit(const char *dir)
@@ -121,12 +121,9 @@ const char *in_scratch(const char *fmt, ...)
 	static char paths[32][2 * PATH_MAX];
 	static size_t next;
 	char *path = paths[next++ % 32];
-	size_t len = strlen(scratch);
+	size_t len = (size_t)snprintf(path, sizeof(paths[0]), "%s/", scratch);
 	va_list args;
 
-	memcpy(path, scratch, len + 1);
-	if (*fmt)
-		path[len++] = '/';
 	va_start(args, fmt);
 	vsnprintf(path + len, sizeof(paths[0]) - len, fmt, args);
 	va_end(args);

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <limits.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -45,7 +46,10 @@ void assert_says(const char *part);
 int scratch_make(void **state);
 int scratch_remove(void **state);
 
-/* A path below the scratch directory; "" is the directory itself, canonical and absolute. */
+/* Canonical and absolute. */
+extern char scratch[PATH_MAX];
+
+/* A path below it; good until some more were asked for. */
 const char *in_scratch(const char *fmt, ...) KS_PRINTF(1, 2);
 
 /* Directories of the path are made where they are missing. */

@@ -1165,6 +1165,438 @@ static void test_none(void **state)
 	assert_memory_equal(got.data, "123456", 6);
 }
 
+/* --- what a kernel's reader objects to ----------------------------------------------------- */
+
+/* Each bit is turned, and the file cut everywhere: no byte behind it is read, no text is empty. */
+static void object_to_damage(const struct ks_codec *codec, struct ks_view file)
+{
+	KS_BUF flipped = { 0 };
+
+	for (size_t len = 0; len < file.len; len++) {
+		KS_BUF cut = { 0 };
+		const char *text;
+
+		append(&cut, file.data, len);
+		text = codec->objection(ks_buf_view(&cut));
+		assert_true(!text || *text);
+	}
+	append_view(&flipped, file);
+	for (size_t i = 0; i < file.len * 8; i++) {
+		const char *text;
+
+		flipped.data[i / 8] ^= (uint8_t)(1u << i % 8);
+		text = codec->objection(ks_buf_view(&flipped));
+		assert_true(!text || *text);
+		flipped.data[i / 8] ^= (uint8_t)(1u << i % 8);
+	}
+}
+
+/* TEXT is NULL for a file that a kernel takes.  Small files are damaged too. */
+static void expect_objection(const struct ks_codec *codec, struct ks_view file, const char *text)
+{
+	KS_BUF got = { 0 };
+	const char *said = codec->objection(file);
+
+	if (!codec->unpack(file, no_limit, &got, &error))
+		fail_msg("%s", error.text);
+	if (text) {
+		assert_non_null(said);
+		assert_string_equal(said, text);
+	} else if (said) {
+		fail_msg("%s", said);
+	}
+	if (file.len <= 600)
+		object_to_damage(codec, file);
+}
+
+static void test_objection_to_ours(void **state)
+{
+	static const size_t sizes[] = { 0, 1, 300, 70000, MIB + 1 };
+	const struct ks_codec *codec = *state;
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		KS_BUF plain = { 0 };
+		KS_BUF file = { 0 };
+
+		pack_mixed(codec, sizes[i], &plain, &file);
+		expect_objection(codec, ks_buf_view(&file), NULL);
+	}
+	assert_null(codec->objection(ks_view_of(NULL, 0)));
+}
+
+static const char *second(const struct ks_codec *codec)
+{
+	return codec == &ks_codec_gzip ? "a second member, which a kernel ignores" :
+	       codec == &ks_codec_xz   ? "a second stream, which a kernel ignores" :
+					 "a second frame, which a kernel ignores";
+}
+
+static void test_objection_to_second(void **state)
+{
+	static const size_t sizes[] = { 0, 1, 300, 16 * KIB, MIB + 4321 };
+	const struct ks_codec *codec = *state;
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		KS_BUF random = { 0 };
+		KS_BUF file = { 0 };
+
+		fill_random(&random, sizes[i]);
+		pack(codec, ks_buf_view(&random), &file);
+		pack_text(codec, "lost", &file);
+		expect_objection(codec, ks_buf_view(&file), second(codec));
+		pack(codec, ks_buf_view(&random), &file);
+		expect_objection(codec, ks_buf_view(&file), second(codec));
+	}
+}
+
+static void test_objection_to_empty_second(void **state)
+{
+	KS_BUF file = { 0 };
+
+	pack_text(*state, "content", &file);
+	pack_text(*state, "", &file);
+	expect_objection(*state, ks_buf_view(&file), second(*state));
+}
+
+static void test_objection_none(void **state)
+{
+	(void)state;
+	expect_objection(&ks_codec_none, ks_view_of("\177ELF", 4), NULL);
+	expect_objection(&ks_codec_none, ks_view_of("\x1f\x8b\x08\x1e\0\0\0\0\0\0", 10), NULL);
+	expect_objection(&ks_codec_none, ks_view_of(NULL, 0), NULL);
+}
+
+static void test_objection_gzip_header(void **state)
+{
+	uint8_t name[] = "x.ko", comment[] = "what", extra[] = "AB\2\0xy";
+	const struct {
+		gz_header header;
+		const char *text;
+	} cases[] = {
+		{ { .text = 1, .time = 1234567890, .os = 7, .name = name }, NULL },
+		{ { .extra = extra, .extra_len = 6, .name = name },
+		  "an extra field in the header, which a kernel refuses" },
+		{ { .comment = comment, .name = name },
+		  "a comment in the header, which a kernel refuses" },
+		{ { .hcrc = 1, .name = name }, "a checksum of the header, which a kernel refuses" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		gz_header header = cases[i].header;
+		KS_BUF file = { 0 };
+
+		gzip_with(&header, "content", &file);
+		expect_objection(&ks_codec_gzip, ks_buf_view(&file), cases[i].text);
+		pack_text(&ks_codec_gzip, "lost", &file);
+		expect_objection(&ks_codec_gzip, ks_buf_view(&file),
+				 cases[i].text ? cases[i].text : second(&ks_codec_gzip));
+	}
+}
+
+static void test_objection_gzip_zeros(void **state)
+{
+	KS_BUF file = { 0 };
+
+	(void)state;
+	pack_text(&ks_codec_gzip, "content", &file);
+	append(&file, "\0\0\0", 3);
+	expect_objection(&ks_codec_gzip, ks_buf_view(&file), NULL);
+}
+
+/* What looks like a member's start inside a member is none: a stored block holds it as it is. */
+static void test_objection_gzip_inside(void **state)
+{
+	KS_BUF random = { 0 };
+	KS_BUF inner = { 0 };
+	KS_BUF file = { 0 };
+
+	(void)state;
+	fill_random(&random, 300);
+	pack_text(&ks_codec_gzip, "not a member", &inner);
+	append_view(&random, ks_buf_view(&inner));
+	pack(&ks_codec_gzip, ks_buf_view(&random), &file);
+	assert_non_null(memmem(file.data + 10, file.len - 10, inner.data, inner.len));
+	expect_objection(&ks_codec_gzip, ks_buf_view(&file), NULL);
+	pack_text(&ks_codec_gzip, "lost", &file);
+	expect_objection(&ks_codec_gzip, ks_buf_view(&file), second(&ks_codec_gzip));
+}
+
+/* 1 MiB of zeros as deflate data that can be repeated: after a full flush all is as before. */
+static void deflate_zeros(struct ks_view zeros, struct ks_buf *flushed)
+{
+	z_stream z = { 0 };
+
+	assert_true(ks_buf_reserve(flushed, 10000, &error));
+	assert_int_equal(deflateInit2(&z, 6, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY), Z_OK);
+	z.next_in = (Bytef *)(uintptr_t)zeros.data;
+	z.avail_in = (uInt)zeros.len;
+	z.next_out = flushed->data;
+	z.avail_out = (uInt)flushed->cap;
+	assert_int_equal(deflate(&z, Z_FULL_FLUSH), Z_OK);
+	flushed->len = flushed->cap - z.avail_out;
+	deflateEnd(&z);
+}
+
+/* A member of COUNT MiB of zeros. */
+static void gzip_zeros(uint32_t count, struct ks_buf *file)
+{
+	KS_BUF zeros = { 0 };
+	KS_BUF step = { 0 };
+	uint32_t trailer[2];
+	uLong crc = 0, crc_of_step;
+
+	assert_true(ks_buf_reserve(&zeros, MIB, &error));
+	memset(zeros.data, 0, MIB);
+	crc_of_step = crc32(0, zeros.data, MIB);
+	deflate_zeros(ks_view_of(zeros.data, MIB), &step);
+	append(file, "\x1f\x8b\x08\0\0\0\0\0\0\3", 10);
+	for (uint32_t i = 0; i < count; i++) {
+		append_view(file, ks_buf_view(&step));
+		crc = crc32_combine(crc, crc_of_step, MIB);
+	}
+	/* An empty last block. */
+	append(file, "\3", 2);
+	trailer[0] = htole32((uint32_t)crc);
+	trailer[1] = htole32(count * MIB);
+	append(file, trailer, sizeof(trailer));
+}
+
+/* No more than 1 GiB is inflated in search of a second member. */
+static void test_objection_gzip_bomb(void **state)
+{
+	KS_BUF file = { 0 };
+
+	(void)state;
+	gzip_zeros(8, &file);
+	pack_text(&ks_codec_gzip, "lost", &file);
+	expect_objection(&ks_codec_gzip, ks_buf_view(&file), second(&ks_codec_gzip));
+	ks_buf_drop(&file);
+	gzip_zeros(1025, &file);
+	pack_text(&ks_codec_gzip, "lost", &file);
+	assert_null(ks_codec_gzip.objection(ks_buf_view(&file)));
+}
+
+static void xz_with_chain(lzma_filter *filters, lzma_check check, struct ks_buf *file)
+{
+	xz_with(filters, check, ks_view_of("a module's content, more or less", 32), file);
+}
+
+static void test_objection_xz_check(void **state)
+{
+	static const struct {
+		lzma_check check;
+		const char *text;
+	} cases[] = {
+		{ LZMA_CHECK_NONE, NULL },
+		{ LZMA_CHECK_CRC32, NULL },
+		{ LZMA_CHECK_CRC64, "a CRC64 checksum, which a kernel refuses" },
+		{ LZMA_CHECK_SHA256, "a SHA-256 checksum, which a kernel refuses" },
+	};
+	lzma_options_lzma options;
+	lzma_filter filters[] = { { LZMA_FILTER_LZMA2, &options }, { LZMA_VLI_UNKNOWN, NULL } };
+
+	(void)state;
+	assert_false(lzma_lzma_preset(&options, 9));
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		KS_BUF file = { 0 };
+
+		xz_with_chain(filters, cases[i].check, &file);
+		expect_objection(&ks_codec_xz, ks_buf_view(&file), cases[i].text);
+		pack_text(&ks_codec_xz, "lost", &file);
+		expect_objection(&ks_codec_xz, ks_buf_view(&file),
+				 cases[i].text ? cases[i].text : second(&ks_codec_xz));
+	}
+}
+
+static const char xz_filter_text[] = "a filter other than LZMA2 and x86, which a kernel may refuse";
+
+static void test_objection_xz_filters(void **state)
+{
+	lzma_options_lzma options;
+	lzma_options_delta delta = { .type = LZMA_DELTA_TYPE_BYTE, .dist = 4 };
+	lzma_options_bcj offset = { .start_offset = 16 };
+	const struct {
+		lzma_filter filters[2];
+		const char *text;
+	} cases[] = {
+		{ { { LZMA_FILTER_LZMA2, &options }, { LZMA_VLI_UNKNOWN, NULL } }, NULL },
+		{ { { LZMA_FILTER_X86, NULL }, { LZMA_FILTER_LZMA2, &options } }, NULL },
+		{ { { LZMA_FILTER_X86, &offset }, { LZMA_FILTER_LZMA2, &options } },
+		  xz_filter_text },
+		{ { { LZMA_FILTER_X86, NULL }, { LZMA_FILTER_DELTA, &delta } }, xz_filter_text },
+		{ { { LZMA_FILTER_X86, NULL }, { LZMA_FILTER_X86, NULL } }, xz_filter_text },
+		{ { { LZMA_FILTER_DELTA, &delta }, { LZMA_FILTER_LZMA2, &options } },
+		  xz_filter_text },
+		{ { { LZMA_FILTER_ARM, NULL }, { LZMA_FILTER_LZMA2, &options } }, xz_filter_text },
+	};
+
+	(void)state;
+	assert_false(lzma_lzma_preset(&options, 1));
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		lzma_filter filters[] = { cases[i].filters[0],
+					  cases[i].filters[1],
+					  { LZMA_FILTER_LZMA2, &options },
+					  { LZMA_VLI_UNKNOWN, NULL } };
+		KS_BUF file = { 0 };
+
+		for (int last = 0; last < 2; last++) {
+			if (filters[last].id == LZMA_FILTER_LZMA2)
+				filters[last + 1].id = LZMA_VLI_UNKNOWN;
+		}
+		xz_with_chain(filters, LZMA_CHECK_CRC32, &file);
+		expect_objection(&ks_codec_xz, ks_buf_view(&file), cases[i].text);
+	}
+}
+
+/* Two Blocks of LZMA2, the second of them with a delta filter. */
+static void xz_changing_filters(struct ks_buf *file)
+{
+	lzma_stream z = LZMA_STREAM_INIT;
+	lzma_options_lzma options;
+	lzma_options_delta delta = { .type = LZMA_DELTA_TYPE_BYTE, .dist = 4 };
+	lzma_filter chain[] = { { LZMA_FILTER_DELTA, &delta },
+				{ LZMA_FILTER_LZMA2, &options },
+				{ LZMA_VLI_UNKNOWN, NULL } };
+
+	assert_false(lzma_lzma_preset(&options, 1));
+	assert_true(ks_buf_reserve(file, KIB, &error));
+	assert_int_equal(lzma_stream_encoder(&z, chain + 1, LZMA_CHECK_CRC32), LZMA_OK);
+	z.next_out = file->data;
+	z.avail_out = file->cap;
+	z.next_in = (const uint8_t *)"first";
+	z.avail_in = 5;
+	assert_int_equal(lzma_code(&z, LZMA_FULL_FLUSH), LZMA_STREAM_END);
+	assert_int_equal(lzma_filters_update(&z, chain), LZMA_OK);
+	z.next_in = (const uint8_t *)"second";
+	z.avail_in = 6;
+	assert_int_equal(lzma_code(&z, LZMA_FINISH), LZMA_STREAM_END);
+	file->len = file->cap - z.avail_out;
+	lzma_end(&z);
+}
+
+static void test_objection_xz_blocks(void **state)
+{
+	KS_BUF plain = { 0 };
+	KS_BUF file = { 0 };
+
+	(void)state;
+	fill_mixed(&plain, 300);
+	xz_blocks(ks_buf_view(&plain), 100, &file);
+	expect_objection(&ks_codec_xz, ks_buf_view(&file), NULL);
+	ks_buf_drop(&file);
+	xz_changing_filters(&file);
+	expect_text(&ks_codec_xz, ks_buf_view(&file), "firstsecond");
+	expect_objection(&ks_codec_xz, ks_buf_view(&file), xz_filter_text);
+}
+
+/* An Index whose Blocks are not there: only header, Index and footer of a stream of three. */
+static void test_objection_xz_missing_blocks(void **state)
+{
+	KS_BUF plain = { 0 };
+	KS_BUF file = { 0 };
+	KS_BUF rest = { 0 };
+	lzma_stream_flags footer;
+	size_t tail;
+
+	(void)state;
+	fill_mixed(&plain, 300);
+	xz_blocks(ks_buf_view(&plain), 100, &file);
+	assert_int_equal(lzma_stream_footer_decode(&footer, file.data + file.len - 12), LZMA_OK);
+	tail = (size_t)footer.backward_size + 12;
+	append(&rest, file.data, 12);
+	append(&rest, file.data + file.len - tail, tail);
+	assert_null(ks_codec_xz.objection(ks_buf_view(&rest)));
+	object_to_damage(&ks_codec_xz, ks_buf_view(&rest));
+	/* The first Block is there, the next ones are not. */
+	for (size_t kept = 12; kept < file.len - tail; kept++) {
+		ks_buf_drop(&rest);
+		append(&rest, file.data, kept);
+		append(&rest, file.data + file.len - tail, tail);
+		assert_null(ks_codec_xz.objection(ks_buf_view(&rest)));
+	}
+}
+
+/* The header of a Block says that it is longer than the whole Block, and the file, are. */
+static void test_objection_xz_long_header(void **state)
+{
+	KS_BUF file = { 0 };
+
+	(void)state;
+	pack_text(&ks_codec_xz, "content", &file);
+	file.data[XZ_BLOCK] = 0xff;
+	assert_null(ks_codec_xz.objection(ks_buf_view(&file)));
+	file.data[XZ_BLOCK] = 0;
+	assert_null(ks_codec_xz.objection(ks_buf_view(&file)));
+}
+
+static void test_objection_xz_dictionary(void **state)
+{
+	KS_BUF file = { 0 };
+
+	(void)state;
+	pack_text(&ks_codec_xz, "content", &file);
+	file.data[XZ_DICTIONARY] = 30;
+	put_crc32(file.data + XZ_BLOCK_CRC, file.data + XZ_BLOCK, XZ_BLOCK_CRC - XZ_BLOCK);
+	expect_objection(&ks_codec_xz, ks_buf_view(&file), NULL);
+}
+
+static void test_objection_xz_padding(void **state)
+{
+	static const uint8_t zeros[64];
+	KS_BUF file = { 0 };
+
+	(void)state;
+	pack_text(&ks_codec_xz, "content", &file);
+	append(&file, zeros, 4);
+	expect_objection(&ks_codec_xz, ks_buf_view(&file), NULL);
+	append(&file, zeros, sizeof(zeros));
+	expect_objection(&ks_codec_xz, ks_buf_view(&file), NULL);
+	pack_text(&ks_codec_xz, "lost", &file);
+	expect_objection(&ks_codec_xz, ks_buf_view(&file), second(&ks_codec_xz));
+	append(&file, zeros, 4);
+	expect_objection(&ks_codec_xz, ks_buf_view(&file), second(&ks_codec_xz));
+}
+
+static void test_objection_zstd_skippable(void **state)
+{
+	KS_BUF file = { 0 };
+
+	(void)state;
+	pack_text(&ks_codec_zstd, "content", &file);
+	append_skippable(&file, 0x50, "behind");
+	append_skippable(&file, 0x5f, "");
+	expect_objection(&ks_codec_zstd, ks_buf_view(&file), NULL);
+	pack_text(&ks_codec_zstd, "lost", &file);
+	expect_objection(&ks_codec_zstd, ks_buf_view(&file), second(&ks_codec_zstd));
+	ks_buf_drop(&file);
+	append_skippable(&file, 0x50, "in front");
+	pack_text(&ks_codec_zstd, "content", &file);
+	expect_objection(&ks_codec_zstd, ks_buf_view(&file),
+			 "a skippable frame in front, which a kernel refuses");
+}
+
+static void test_objection_zstd_unsized(void **state)
+{
+	static const size_t sizes[] = { 300, 3 * MIB };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		KS_BUF plain = { 0 };
+		KS_BUF file = { 0 };
+
+		fill_mixed(&plain, sizes[i]);
+		zstd_unsized(ks_buf_view(&plain), 1, &file);
+		expect_objection(&ks_codec_zstd, ks_buf_view(&file),
+				 "no content size: kmod 34 cannot read it");
+		append_skippable(&file, 0x50, "behind");
+		expect_objection(&ks_codec_zstd, ks_buf_view(&file),
+				 "no content size: kmod 34 cannot read it");
+		pack_text(&ks_codec_zstd, "lost", &file);
+		expect_objection(&ks_codec_zstd, ks_buf_view(&file), second(&ks_codec_zstd));
+	}
+}
+
 /* --- the table ----------------------------------------------------------------------------- */
 
 static void test_by_magic(void **state)
@@ -1303,6 +1735,23 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_zstd_reserved_flag),
 	cmocka_unit_test(test_zstd_legacy),
 	cmocka_unit_test(test_zstd_lies),
+	EACH(test_objection_to_ours),
+	EACH(test_objection_to_second),
+	EACH(test_objection_to_empty_second),
+	cmocka_unit_test(test_objection_none),
+	cmocka_unit_test(test_objection_gzip_header),
+	cmocka_unit_test(test_objection_gzip_zeros),
+	cmocka_unit_test(test_objection_gzip_inside),
+	cmocka_unit_test(test_objection_gzip_bomb),
+	cmocka_unit_test(test_objection_xz_check),
+	cmocka_unit_test(test_objection_xz_filters),
+	cmocka_unit_test(test_objection_xz_blocks),
+	cmocka_unit_test(test_objection_xz_missing_blocks),
+	cmocka_unit_test(test_objection_xz_long_header),
+	cmocka_unit_test(test_objection_xz_dictionary),
+	cmocka_unit_test(test_objection_xz_padding),
+	cmocka_unit_test(test_objection_zstd_skippable),
+	cmocka_unit_test(test_objection_zstd_unsized),
 };
 
 int main(void)

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/inspect.h"
+
+#include <stdlib.h>
+
+#include "base/strings.h"
+
+/* BER's length byte that leaves the length open (X.690 8.1.3.6). */
+enum { INDEFINITE = 0x80 };
+
+/*
+ * Several certificates may answer to the same name: two keys with one serial number.  A good one
+ * settles it.
+ */
+static bool judge_signer(struct ks_inspection *in, size_t i, struct ks_view image,
+			 const struct ks_certs *certs, struct ks_error *err)
+{
+	struct ks_signer_finding *finding = &in->finding[i];
+
+	finding->verdict = KS_VERDICT_UNKNOWN_SIGNER;
+	for (size_t k = 0; k < certs->count && finding->verdict != KS_VERDICT_GOOD; k++) {
+		enum ks_verdict verdict;
+
+		if (!ks_signature_check(&in->signature, i, image, certs->item[k], &verdict, err))
+			return false;
+		if (verdict != KS_VERDICT_UNKNOWN_SIGNER)
+			*finding = (struct ks_signer_finding){ verdict, certs->item[k] };
+	}
+	return true;
+}
+
+static bool has(const struct ks_inspection *in, enum ks_verdict verdict)
+{
+	for (size_t i = 0; i < in->signature.count; i++)
+		if (in->finding[i].verdict == verdict)
+			return true;
+	return false;
+}
+
+static bool name_algorithm(struct ks_inspection *in, struct ks_error *err)
+{
+	size_t i = 0;
+
+	while (in->finding[i].verdict != KS_VERDICT_UNSUPPORTED)
+		i++;
+	return ks_string_print(&in->fault, err, "OpenSSL here cannot check %s with %s",
+			       in->signature.signer[i].algorithm, in->signature.signer[i].digest);
+}
+
+static bool judge_all(struct ks_inspection *in, struct ks_view image, const struct ks_certs *certs,
+		      struct ks_error *err)
+{
+	in->finding = calloc(in->signature.count, sizeof(*in->finding));
+	if (!in->finding)
+		return ks_fail_memory(err);
+	for (size_t i = 0; i < in->signature.count; i++)
+		if (!judge_signer(in, i, image, certs, err))
+			return false;
+	in->verdict = has(in, KS_VERDICT_GOOD)	      ? KS_VERDICT_GOOD :
+		      has(in, KS_VERDICT_BAD)	      ? KS_VERDICT_BAD :
+		      has(in, KS_VERDICT_UNSUPPORTED) ? KS_VERDICT_UNSUPPORTED :
+							KS_VERDICT_UNKNOWN_SIGNER;
+	return in->verdict != KS_VERDICT_UNSUPPORTED || name_algorithm(in, err);
+}
+
+static bool malformed(struct ks_inspection *in, const char *fault, struct ks_error *err)
+{
+	in->verdict = KS_VERDICT_MALFORMED;
+	return ks_string_copy(&in->fault, fault, err);
+}
+
+static bool inspect_message(struct ks_inspection *in, const struct ks_trailer *t,
+			    const struct ks_certs *certs, struct ks_error *err)
+{
+	struct ks_error fault;
+
+	if (!ks_signature_parse(t->message, &in->signature, &fault))
+		return fault.code == KS_ERR_SYSTEM ? ((*err = fault), false) :
+						     malformed(in, fault.text, err);
+	in->padding = t->message.len - in->signature.length;
+	in->indefinite = t->message.len > 1 && t->message.data[1] == INDEFINITE;
+	if (!in->signature.count)
+		return malformed(in, "the PKCS#7 message has no signer", err);
+	return judge_all(in, t->image, certs, err);
+}
+
+static size_t count_beneath(struct ks_view image)
+{
+	struct ks_trailer t = ks_trailer_parse(image);
+	size_t count = 0;
+
+	for (; t.kind == KS_TRAILER_WHOLE; t = ks_trailer_parse(t.image))
+		count++;
+	return count + (t.kind == KS_TRAILER_MALFORMED);
+}
+
+static bool inspect(struct ks_view content, const struct ks_certs *certs, struct ks_inspection *in,
+		    struct ks_error *err)
+{
+	struct ks_trailer t = ks_trailer_parse(content);
+
+	in->image_size = t.image.len;
+	in->signature_size = content.len - t.image.len;
+	switch (t.kind) {
+	case KS_TRAILER_NONE:
+		in->verdict = KS_VERDICT_UNSIGNED;
+		return true;
+	case KS_TRAILER_MALFORMED:
+		return malformed(in, t.fault, err);
+	case KS_TRAILER_WHOLE:
+		break;
+	}
+	in->beneath = count_beneath(t.image);
+	return inspect_message(in, &t, certs, err);
+}
+
+bool ks_inspect(struct ks_view content, const struct ks_certs *certs,
+		struct ks_inspection *inspection, struct ks_error *err)
+{
+	*inspection = (struct ks_inspection){ 0 };
+	if (inspect(content, certs, inspection, err))
+		return true;
+	ks_inspection_free(inspection);
+	return false;
+}
+
+bool ks_inspect_module(const char *path, const struct ks_load *load, const struct ks_certs *certs,
+		       struct ks_module_facts *facts, struct ks_error *err)
+{
+	struct ks_load how = *load;
+	KS_MODULE m = KS_MODULE_NONE;
+
+	*facts = (struct ks_module_facts){ 0 };
+	how.examine = true;
+	if (!ks_module_load(&m, path, &how, err))
+		return false;
+	facts->codec = m.codec;
+	facts->objection = m.objection;
+	facts->file_size = (uint64_t)m.st.st_size;
+	facts->content_size = m.content.len;
+	if (ks_inspect(ks_buf_view(&m.content), certs, &facts->inspection, err) &&
+	    ks_modinfo_read(ks_buf_view(&m.content), &facts->info, err))
+		return true;
+	ks_module_facts_free(facts);
+	return false;
+}
+
+void ks_module_facts_free(struct ks_module_facts *facts)
+{
+	ks_inspection_free(&facts->inspection);
+	ks_modinfo_free(&facts->info);
+}
+
+void ks_inspection_free(struct ks_inspection *inspection)
+{
+	ks_signature_free(&inspection->signature);
+	free(inspection->finding);
+	free(inspection->fault);
+	*inspection = (struct ks_inspection){ 0 };
+}
+
+const char *ks_verdict_name(enum ks_verdict verdict)
+{
+	static const char *const names[] = {
+		[KS_VERDICT_UNSIGNED] = "unsigned",
+		[KS_VERDICT_GOOD] = "good",
+		[KS_VERDICT_BAD] = "bad",
+		[KS_VERDICT_MALFORMED] = "malformed",
+		[KS_VERDICT_UNKNOWN_SIGNER] = "unknown signer",
+		[KS_VERDICT_UNSUPPORTED] = "unsupported",
+	};
+
+	return names[verdict];
+}

@@ -1,0 +1,489 @@
+#!/usr/bin/env bats
+# shellcheck shell=bats
+# SPDX-License-Identifier: MIT
+# The key: where it is looked for, which hash goes with it, and what can be wrong with it.
+
+load common
+
+setup_file() {
+	make_fixtures
+	local name
+	for name in option store environment config config-store kernel dkms shim akmods build; do
+		certify "at-$name" -newkey ec -pkeyopt ec_paramgen_curve:prime256v1
+	done
+}
+
+setup() {
+	start_test
+	module extra/a.ko
+}
+
+# --- the places, in their order
+
+# put NAME KEY CERT: the pair at-NAME, in the root.
+put() {
+	mkdir -p "$root${2%/*}" "$root${3%/*}"
+	cp "$KEYS/at-$1.key" "$root$2"
+	cp "$KEYS/at-$1.der" "$root$3"
+}
+
+# store NAME DIRECTORY: a key store as genkeys makes it.
+store() {
+	mkdir -p "$2/20260101-0000"
+	cat "$KEYS/at-$1.key" "$KEYS/at-$1.pem" >"$2/20260101-0000/signing_key.pem"
+	chmod 600 "$2/20260101-0000/signing_key.pem"
+	cp "$KEYS/at-$1.der" "$2/20260101-0000/signing_crt.crt"
+	ln -s 20260101-0000 "$2/current"
+}
+
+config() {
+	mkdir -p "$root/etc"
+	printf '%s\n' "$@" >"$root/etc/kernel-sign.conf"
+}
+
+# places FROM: a key in every place from that one on, in the order of the search.
+places() {
+	case $1 in
+	environment)
+		export KERNEL_SIGN_KEY=$KEYS/at-environment.key KERNEL_SIGN_CERT=$KEYS/at-environment.pem
+		places config
+		;;
+	config)
+		put config /etc/keys/it.key /etc/keys/it.der
+		store config-store "$root/srv/keys"
+		config key=/etc/keys/it.key cert=/etc/keys/it.der keys=/srv/keys
+		places kernel
+		;;
+	kernel)
+		mkdir -p "$root/usr/src/headers"
+		ln -s ../../../usr/src/headers "$tree/build"
+		store kernel "$root/usr/src/headers/certs-local"
+		places dkms
+		;;
+	dkms)
+		put dkms /var/lib/dkms/mok.key /var/lib/dkms/mok.pub
+		places shim
+		;;
+	shim)
+		put shim /var/lib/shim-signed/mok/MOK.priv /var/lib/shim-signed/mok/MOK.der
+		places akmods
+		;;
+	akmods)
+		put akmods /etc/pki/akmods/private/private_key.priv /etc/pki/akmods/certs/public_key.der
+		places build
+		;;
+	build)
+		put build "/lib/modules/$V/build/certs/signing_key.pem" \
+			"/lib/modules/$V/build/certs/signing_key.x509"
+		;;
+	esac
+}
+
+# signs_with NAME WHY [OPTION...]
+signs_with() {
+	local name=$1 why=$2
+	shift 2
+	ks 0 sign "${here[@]}" --hash sha256 -v "$@"
+	is_signed "$tree/extra/a.ko" "at-$name"
+	warns "^kernel-sign: key .* \(from $why\), certificate .* \"the at-$name key\"\$"
+}
+
+@test "--key and --cert come first" {
+	places environment
+	signs_with option 'the command line' --key "$KEYS/at-option.key" --cert "$KEYS/at-option.pem"
+}
+
+@test "--keys, a key store, comes first too" {
+	places environment
+	store store "$PWD/keys"
+	signs_with store 'the command line' --keys "$PWD/keys"
+}
+
+@test "KERNEL_SIGN_KEY and KERNEL_SIGN_CERT come next" {
+	places environment
+	signs_with environment 'the environment'
+}
+
+@test "key and cert in the configuration file come next" {
+	places config
+	signs_with config 'the configuration file'
+}
+
+@test "keys, a key store in the configuration file, comes next" {
+	places config
+	config keys=/srv/keys
+	signs_with config-store 'the configuration file'
+}
+
+@test "build/certs-local/current of the kernel comes next" {
+	places kernel
+	signs_with kernel "the kernel's own key"
+	# As packages make it: a link from the root on.
+	ln -sfn /usr/src/headers "$tree/build"
+	signs_with kernel "the kernel's own key" --force
+}
+
+@test "DKMS's key comes next" {
+	places dkms
+	signs_with dkms 'the key of DKMS'
+}
+
+@test "the machine owner key of shim comes next" {
+	places shim
+	signs_with shim 'the machine owner key of shim'
+}
+
+@test "the key of akmods comes next" {
+	places akmods
+	signs_with akmods 'the key of akmods'
+}
+
+@test "the key of the kernel's build tree comes last" {
+	places build
+	signs_with build "the kernel's own key"
+}
+
+@test "every kernel has its own key" {
+	places kernel
+	module "$root/lib/modules/5.0/extra/a.ko"
+	mkdir "$root/lib/modules/5.0/build"
+	store store "$root/lib/modules/5.0/build/certs-local"
+	ks 0 sign --root "$root" -k all --hash sha256
+	is_signed "$tree/extra/a.ko" at-kernel
+	is_signed "$root/lib/modules/5.0/extra/a.ko" at-store
+}
+
+@test "only options and the environment name files of the host" {
+	places kernel
+	config "key=$KEYS/at-config.key" "cert=$KEYS/at-config.pem"
+	ks 1 sign "${here[@]}"
+	blames at-config.key 'No such file'
+	is_plain "$tree/extra/a.ko"
+	rm "$root/etc/kernel-sign.conf"
+	# A link out of the root leads nowhere.
+	rm "$root/usr/src/headers/certs-local/current"
+	store store "$PWD/outside"
+	ln -s "$PWD/outside/current" "$root/usr/src/headers/certs-local/current"
+	signs_with dkms 'the key of DKMS'
+}
+
+@test "an empty variable is as good as none" {
+	places config
+	export KERNEL_SIGN_KEY='' KERNEL_SIGN_CERT=''
+	signs_with config 'the configuration file'
+}
+
+@test "a certificate without a key is an error" {
+	places dkms
+	ks 1 sign "${here[@]}" --cert "$KEYS/rsa.pem"
+	warns 'the command line names a certificate without a key'
+	KERNEL_SIGN_CERT=$KEYS/rsa.pem ks 1 sign "${here[@]}"
+	warns 'the environment names a certificate without a key'
+	config cert=/x
+	ks 1 sign "${here[@]}"
+	warns 'the configuration file names a certificate without a key'
+	is_plain "$tree/extra/a.ko"
+}
+
+# --- the configuration file
+
+@test "the configuration file takes blanks, comments and DOS line ends" {
+	put config /k /c
+	printf '# comment\n\n  key =  /k \r\n\tcert=/c\n#hash=md4\n hash = sha384' >"$tree/conf"
+	mkdir -p "$root/etc"
+	mv "$tree/conf" "$root/etc/kernel-sign.conf"
+	ks 0 sign "${here[@]}"
+	is_signed "$tree/extra/a.ko" at-config sha384
+}
+
+@test "a fault in the configuration file is named with its line, and nothing is signed" {
+	put config /k /c
+	config key=/k cert=/c '' 'passphrase = secret'
+	ks 1 sign "${here[@]}"
+	blames /etc/kernel-sign.conf "line 4: unknown setting 'passphrase'"
+	config key=/k 'cert /c'
+	ks 1 sign "${here[@]}"
+	blames /etc/kernel-sign.conf "line 2: no '='"
+	config key=/k cert=
+	ks 1 sign "${here[@]}"
+	blames /etc/kernel-sign.conf "line 2: 'cert' has no value"
+	is_plain "$tree/extra/a.ko"
+	printf 'key=/k\0\n' >"$root/etc/kernel-sign.conf"
+	ks 1 sign "${here[@]}"
+	blames /etc/kernel-sign.conf 'zero byte'
+	rm "$root/etc/kernel-sign.conf"
+	mkdir "$root/etc/kernel-sign.conf"
+	ks 1 sign "${here[@]}"
+	blames /etc/kernel-sign.conf 'a directory'
+	is_plain "$tree/extra/a.ko"
+}
+
+@test "status and unsign need no configuration file" {
+	config nonsense
+	ks 0 status "${here[@]}"
+	ks 0 unsign "${here[@]}"
+}
+
+# --- the hash
+
+@test "the hash: option, configuration file, khash, the kernel's config, sha512" {
+	store kernel "$root/keys"
+	echo sha384 >"$root/keys/current/khash"
+	mkdir "$tree/build"
+	echo 'CONFIG_MODULE_SIG_HASH="sha3-256"' >"$tree/build/.config"
+	config keys=/keys hash=sha224
+	key=(--key "$KEYS/rsa.key" --cert "$KEYS/rsa.pem")
+
+	ks 0 sign "${here[@]}" -v --hash sha256
+	warns 'hash sha256 \(from the command line\)'
+	is_signed "$tree/extra/a.ko" at-kernel sha256
+	ks 0 sign "${here[@]}" -v
+	warns 'hash sha224 \(from the configuration file\)'
+	config keys=/keys
+	ks 0 sign "${here[@]}" -v
+	warns 'hash sha384 \(from /keys/current/khash\)'
+	is_signed "$tree/extra/a.ko" at-kernel sha384
+	rm "$root/keys/current/khash"
+	ks 0 sign "${here[@]}" "${key[@]}" -v
+	warns "hash sha3-256 \(from /lib/modules/$V/build/.config\)"
+	is_signed "$tree/extra/a.ko" rsa sha3-256
+	rm "$tree/build/.config"
+	ks 0 sign "${here[@]}" "${key[@]}" -v
+	warns 'hash sha512 \(from the default\)'
+	is_signed "$tree/extra/a.ko" rsa sha512
+}
+
+@test "the kernel's config: .config, auto.conf, config, /boot/config, the first that says it" {
+	key=(--key "$KEYS/rsa.key" --cert "$KEYS/rsa.pem")
+	mkdir -p "$tree/build/include/config" "$root/boot"
+	echo '# CONFIG_MODULE_SIG_HASH is not set' >"$tree/build/.config"
+	echo 'CONFIG_MODULE_SIG_HASH="sha256"' >"$tree/build/include/config/auto.conf"
+	echo 'CONFIG_MODULE_SIG_HASH="sha384"' >"$tree/config"
+	printf 'CONFIG_MODULE_SIG_HASH="sha1"\nCONFIG_MODULE_SIG_HASH="sha512"' >"$root/boot/config-$V"
+	ks 0 sign "${here[@]}" "${key[@]}" -v
+	warns "hash sha256 \(from /lib/modules/$V/build/include/config/auto.conf\)"
+	rm "$tree/build/include/config/auto.conf"
+	ks 0 sign "${here[@]}" "${key[@]}" -v
+	warns "hash sha384 \(from /lib/modules/$V/config\)"
+	rm "$tree/config"
+	ks 0 sign "${here[@]}" "${key[@]}" -v
+	warns "hash sha512 \(from /boot/config-$V\)"
+}
+
+@test "khash beside a key that options name is a file of the host" {
+	mkdir keys
+	cp "$KEYS/rsa.key" "$KEYS/rsa.pem" keys
+	echo 'sha384 of some kind' >keys/khash
+	ks 0 sign "${here[@]}" --key keys/rsa.key --cert keys/rsa.pem
+	is_signed "$tree/extra/a.ko" rsa sha384
+	cd keys
+	ks 0 sign "${here[@]}" --key rsa.key --cert rsa.pem --force
+	is_signed "$tree/extra/a.ko" rsa sha384
+}
+
+# --- warnings: it signs all the same
+
+@test "a private key that others may read: a warning" {
+	cp "$KEYS/rsa.key" open.key
+	chmod 644 open.key
+	ks 0 sign "${here[@]}" --key open.key --cert "$KEYS/rsa.pem" --hash sha256
+	warns 'warning: open.key: the private key is open to others \(mode 0644'
+	is_signed "$tree/extra/a.ko"
+	chmod 600 open.key
+	ks 0 sign "${here[@]}" --key open.key --cert "$KEYS/rsa.pem" --hash sha512
+	[ -z "$stderr" ]
+}
+
+# dated FROM TO: a certificate of the rsa key valid between these days.
+dated() {
+	mkdir -p ca
+	: >ca/index
+	echo 01 >ca/serial
+	cat >ca/conf <<-END
+		[ ca ]
+		default_ca = it
+		[ it ]
+		database = ca/index
+		serial = ca/serial
+		new_certs_dir = ca
+		default_md = sha256
+		policy = any
+		[ any ]
+		commonName = supplied
+	END
+	openssl req -new -key "$KEYS/rsa.key" -subj '/CN=the dated key' -out ca/request
+	openssl ca -batch -notext -config ca/conf -selfsign -keyfile "$KEYS/rsa.key" -in ca/request \
+		-startdate "$1" -enddate "$2" -out dated.pem 2>ca/log
+}
+
+@test "a certificate that has expired: a warning" {
+	dated 20000101000000Z 20010101000000Z
+	ks 0 sign "${here[@]}" --key "$KEYS/rsa.key" --cert dated.pem --hash sha256
+	warns 'warning: dated.pem: the certificate has expired'
+	KEYS=$PWD is_signed "$tree/extra/a.ko" dated
+	[ "$(wc -l <<<"$stderr")" = 1 ]
+}
+
+@test "a certificate that is not valid yet: a warning" {
+	dated 20400101000000Z 20410101000000Z
+	ks 0 sign "${here[@]}" --key "$KEYS/rsa.key" --cert dated.pem --hash sha256
+	warns 'warning: dated.pem: the certificate is not valid yet'
+	KEYS=$PWD is_signed "$tree/extra/a.ko" dated
+}
+
+# --- what keys come in
+
+@test "a key in every encoding" {
+	local file n=0
+	openssl rsa -in "$KEYS/rsa.key" -traditional -out traditional.pem
+	openssl rsa -in "$KEYS/rsa.key" -traditional -outform DER -out traditional.der
+	openssl pkcs8 -topk8 -nocrypt -in "$KEYS/rsa.key" -out pkcs8.pem
+	openssl pkcs8 -topk8 -nocrypt -in "$KEYS/rsa.key" -outform DER -out pkcs8.der
+	cat "$KEYS/rsa.pem" pkcs8.pem >certificate-first.pem
+	for file in traditional.pem traditional.der pkcs8.pem pkcs8.der certificate-first.pem; do
+		chmod 600 "$file"
+		ks 0 sign "${here[@]}" --key "$file" --cert "$KEYS/rsa.der" --hash sha256 --force
+		is_signed "$tree/extra/a.ko"
+		n=$((n + 1))
+	done
+	[ "$n" = 5 ]
+}
+
+@test "an EC key behind its parameters, as openssl ecparam -genkey writes it" {
+	openssl ecparam -name secp384r1 -out parameters
+	openssl ec -in "$KEYS/ec.key" -out traditional 2>/dev/null
+	cat parameters traditional >ec.key
+	chmod 600 ec.key
+	grep -q 'BEGIN EC PARAMETERS' ec.key
+	openssl pkey -in ec.key -noout
+	ks 0 sign "${here[@]}" --key ec.key --cert "$KEYS/ec.pem" --hash sha256
+	is_signed "$tree/extra/a.ko" ec
+}
+
+@test "key and certificate in one file" {
+	cat "$KEYS/rsa.key" "$KEYS/rsa.pem" >both.pem
+	chmod 600 both.pem
+	ks 0 sign "${here[@]}" --key both.pem --hash sha256
+	is_signed "$tree/extra/a.ko"
+	KERNEL_SIGN_KEY=both.pem ks 0 sign "${here[@]}" --hash sha512
+	is_signed "$tree/extra/a.ko" rsa sha512
+}
+
+# refuses CAUSE FILE OPTION...: an error that says FILE and right behind it the cause, before any
+# module is touched.
+refuses() {
+	local cause=$1 file=$2 before
+	shift 2
+	before=$(manifest "$tree")
+	ks 1 sign "${here[@]}" --hash sha256 "$@"
+	[ -z "$output" ]
+	warns "^kernel-sign: (.*[/ ])?$file: $cause"
+	[ "$(manifest "$tree")" = "$before" ]
+}
+
+@test "key and certificate of different pairs" {
+	refuses '.*ec.pem.*does not belong to the private key' "$KEYS/rsa.key" --key "$KEYS/rsa.key" \
+		--cert "$KEYS/ec.pem"
+	openssl genrsa -out second.key 2048 2>/dev/null
+	chmod 600 second.key
+	refuses '.*rsa.pem.*does not belong to the private key' second.key --key second.key --cert "$KEYS/rsa.pem"
+}
+
+@test "a PEM file without a key" {
+	refuses 'no private key' rsa.pem --key "$KEYS/rsa.pem"
+	openssl pkey -in "$KEYS/rsa.key" -pubout -out public.pem
+	refuses 'no private key' public.pem --key public.pem --cert "$KEYS/rsa.pem"
+}
+
+@test "a key file that is empty, text, a directory, or not there" {
+	: >empty.key
+	refuses 'no private key' empty.key --key empty.key --cert "$KEYS/rsa.pem"
+	echo text >text.key
+	refuses 'no private key' text.key --key text.key --cert "$KEYS/rsa.pem"
+	mkdir keydir
+	refuses 'a directory' keydir --key keydir --cert "$KEYS/rsa.pem"
+	refuses 'open: No such file' no.key --key no.key --cert "$KEYS/rsa.pem"
+}
+
+@test "a certificate that is missing" {
+	refuses 'open: No such file' no.pem --key "$KEYS/rsa.key" --cert no.pem
+	refuses 'no certificate' rsa.key --key "$KEYS/rsa.key"
+	mkdir -p keys/current
+	cp "$KEYS/rsa.key" keys/current/signing_key.pem
+	refuses 'open: No such file' keys/current/signing_crt.crt --keys keys
+}
+
+@test "a certificate in an unknown encoding" {
+	local file
+	base64 "$KEYS/rsa.der" >base64.crt
+	openssl crl2pkcs7 -nocrl -certfile "$KEYS/rsa.pem" -outform DER -out chain.p7b
+	head -c 300 "$KEYS/rsa.der" >cut.der
+	sed 's/^-----BEGIN CERT/-----BEGIN TRUST/' "$KEYS/rsa.pem" >renamed.pem
+	for file in base64.crt chain.p7b cut.der renamed.pem; do
+		refuses 'no certificate in it, neither PEM nor DER' "$file" --key "$KEYS/rsa.key" --cert "$file"
+	done
+}
+
+@test "an encrypted key without its passphrase, with a wrong one, with the right one" {
+	local file
+	openssl rsa -in "$KEYS/rsa.key" -traditional -aes128 -passout pass:secret -out traditional.key
+	grep -q 'Proc-Type: 4,ENCRYPTED' traditional.key
+	openssl pkcs8 -topk8 -in "$KEYS/rsa.key" -passout pass:secret -out pkcs8.key
+	openssl pkcs8 -topk8 -in "$KEYS/rsa.key" -passout pass:secret -outform DER -out pkcs8.der
+	chmod 600 traditional.key pkcs8.key pkcs8.der
+	for file in traditional.key pkcs8.key pkcs8.der; do
+		refuses 'the private key is encrypted; its passphrase is taken from KBUILD_SIGN_PIN' "$file" \
+			--key "$file" --cert "$KEYS/rsa.pem" </dev/null
+		KBUILD_SIGN_PIN=wrong refuses 'the private key does not open with the passphrase in KBUILD_SIGN_PIN' \
+			"$file" --key "$file" --cert "$KEYS/rsa.pem"
+		KBUILD_SIGN_PIN='' refuses '.*KBUILD_SIGN_PIN' "$file" --key "$file" --cert "$KEYS/rsa.pem"
+		KBUILD_SIGN_PIN=secret ks 0 sign "${here[@]}" --key "$file" --cert "$KEYS/rsa.pem" \
+			--hash sha256 --force
+		is_signed "$tree/extra/a.ko"
+	done
+}
+
+@test "a passphrase that is long, or longer than openssl can take" {
+	local long
+	printf -v long '%1000s' x
+	openssl pkcs8 -topk8 -in "$KEYS/rsa.key" -passout "pass:$long" -out long.key
+	chmod 600 long.key
+	KBUILD_SIGN_PIN=$long ks 0 sign "${here[@]}" --key long.key --cert "$KEYS/rsa.pem" --hash sha256
+	is_signed "$tree/extra/a.ko"
+	KBUILD_SIGN_PIN=$long$long$long refuses 'the private key does not open' long.key --key long.key \
+		--cert "$KEYS/rsa.pem"
+}
+
+@test "an unknown hash" {
+	local before hash
+	before=$(manifest "$tree")
+	for hash in nonsense '' sha256x shake128; do
+		ks 1 sign "${here[@]}" --key "$KEYS/rsa.key" --cert "$KEYS/rsa.pem" --hash "$hash"
+		warns "^kernel-sign: .*$hash"
+	done
+	[ "$(manifest "$tree")" = "$before" ]
+}
+
+@test "a key that cannot sign modules" {
+	certify ed25519 -newkey ed25519
+	refuses '.*keys cannot sign modules' ed25519.key --key "$KEYS/ed25519.key" \
+		--cert "$KEYS/ed25519.pem"
+	certify pss -newkey rsa-pss -pkeyopt rsa_keygen_bits:2048
+	refuses '.*keys cannot sign modules' pss.key --key "$KEYS/pss.key" --cert "$KEYS/pss.pem"
+}
+
+@test "a key on a token, which this version cannot use" {
+	refuses '.*tokens' 'pkcs11:token=x;object=y' --key 'pkcs11:token=x;object=y' --cert "$KEYS/rsa.pem"
+}
+
+@test "a private key that we may not read" {
+	cp "$KEYS/rsa.key" "$root/closed.key"
+	let_nobody_in
+	chmod 0 "$root/closed.key"
+	not nobody cat "$root/closed.key"
+	run --separate-stderr nobody "$KERNEL_SIGN" sign "${here[@]}" --key "$root/closed.key" \
+		--cert "$KEYS/rsa.pem" --hash sha256
+	ended 1
+	blames closed.key 'Permission denied'
+	is_plain "$tree/extra/a.ko"
+}

@@ -1,0 +1,242 @@
+#!/usr/bin/env bats
+# shellcheck shell=bats
+# SPDX-License-Identifier: MIT
+# The program as the kernel's scripts/sign-file and as Ubuntu's kmodsign.
+
+load common
+
+setup_file() {
+	make_fixtures
+	ln -s "$KERNEL_SIGN" "$FIXTURES/sign-file"
+	ln -s "$KERNEL_SIGN" "$FIXTURES/kmodsign"
+	# The one that the kernel's own package brings, if it is there.
+	export PEER
+	PEER=$(find /usr/lib -path '/usr/lib/linux-kbuild-*/scripts/sign-file' 2>/dev/null | sort | tail -n 1)
+}
+
+setup() {
+	start_test
+	pair=("$KEYS/rsa.key" "$KEYS/rsa.pem")
+	cp "$FIXTURES/plain.ko" a.ko
+}
+
+# sign_file STATUS ARGUMENT..., kmodsign STATUS ARGUMENT...: as ks, under these names.
+sign_file() { KERNEL_SIGN=$FIXTURES/sign-file ks "$@"; }
+kmodsign() { KERNEL_SIGN=$FIXTURES/kmodsign ks "$@"; }
+
+@test "as sign-file it makes what openssl and the kernel's tool make, byte for byte" {
+	local hash
+	for hash in sha256 sha512; do
+		cp "$FIXTURES/plain.ko" a.ko
+		sign_file 0 "$hash" "${pair[@]}" a.ko
+		[ -z "$output$stderr" ]
+		reference wanted rsa "$hash"
+		cmp wanted a.ko
+		if [ -n "$PEER" ]; then
+			cp "$FIXTURES/plain.ko" peer.ko
+			"$PEER" "$hash" "${pair[@]}" peer.ko
+			cmp peer.ko a.ko
+		fi
+	done
+}
+
+@test "-k names the signer by key id, as openssl and the kernel's tool do" {
+	sign_file 0 -k sha384 "${pair[@]}" a.ko
+	cp "$FIXTURES/plain.ko" wanted
+	sign_by_hand wanted rsa sha384 -noattr -nocerts -keyid
+	cmp wanted a.ko
+	if [ -n "$PEER" ]; then
+		cp "$FIXTURES/plain.ko" peer.ko
+		"$PEER" -k sha384 "${pair[@]}" peer.ko
+		cmp peer.ko a.ko
+	fi
+}
+
+@test "kernel-sign sign-file and a certificate in DER do the same" {
+	ks 0 sign-file sha256 "$KEYS/rsa.key" "$KEYS/rsa.der" a.ko
+	reference wanted rsa sha256
+	cmp wanted a.ko
+}
+
+@test "an ECDSA key signs" {
+	sign_file 0 sha384 "$KEYS/ec.key" "$KEYS/ec.pem" a.ko
+	is_signed a.ko ec sha384
+}
+
+@test "with DEST the module itself stays as it is" {
+	before=$(identity a.ko)
+	umask 027
+	sign_file 0 sha256 "${pair[@]}" a.ko b.ko
+	[ "$(identity a.ko)" = "$before" ]
+	is_signed b.ko
+	[ "$(stat -c %a b.ko)" = 640 ]
+}
+
+@test "a DEST that is there keeps its mode" {
+	echo old >b.ko
+	chmod 604 b.ko
+	sign_file 0 sha256 "${pair[@]}" a.ko b.ko
+	is_signed b.ko
+	[ "$(stat -c %a b.ko)" = 604 ]
+}
+
+@test "DEST may be the module itself" {
+	chmod 640 a.ko
+	sign_file 0 sha256 "${pair[@]}" a.ko ./a.ko
+	is_signed a.ko
+	[ "$(stat -c %a a.ko)" = 640 ]
+}
+
+@test "in place the mode is kept and nothing is left behind" {
+	chmod 600 a.ko
+	mkdir only
+	mv a.ko only
+	sign_file 0 sha256 "${pair[@]}" only/a.ko
+	[ "$(stat -c %a only/a.ko)" = 600 ]
+	[ "$(ls -A only)" = a.ko ]
+}
+
+@test "-d writes the message to MODULE.p7s and nothing else" {
+	before=$(identity a.ko)
+	sign_file 0 -d sha256 "${pair[@]}" a.ko
+	[ "$(identity a.ko)" = "$before" ]
+	message rsa sha256 a.ko >wanted
+	cmp wanted a.ko.p7s
+}
+
+@test "-p writes the message to MODULE.p7s too" {
+	sign_file 0 -p sha256 "${pair[@]}" a.ko
+	is_signed a.ko
+	message rsa sha256 "$FIXTURES/plain.ko" >wanted
+	cmp wanted a.ko.p7s
+}
+
+@test "-s appends a message made elsewhere" {
+	message rsa sha256 a.ko >made.p7s
+	sign_file 0 -s made.p7s sha256 "$KEYS/rsa.pem" a.ko
+	reference wanted rsa sha256
+	cmp wanted a.ko
+}
+
+@test "-s does with a certificate that is none" {
+	message other sha256 a.ko >made.p7s
+	sign_file 0 -s made.p7s sha256 no-certificate a.ko b.ko
+	is_signed b.ko other
+	is_plain a.ko
+}
+
+@test "-s refuses the message of another file, where it has the certificate" {
+	message rsa sha256 "$KEYS/rsa.pem" >made.p7s
+	before=$(identity a.ko)
+	sign_file 1 -s made.p7s sha256 "$KEYS/rsa.pem" a.ko
+	blames made.p7s 'not a signature of a.ko'
+	[ "$(identity a.ko)" = "$before" ]
+}
+
+@test "-s refuses what is no message" {
+	echo text >made.p7s
+	before=$(identity a.ko)
+	sign_file 1 -s made.p7s sha256 "$KEYS/rsa.pem" a.ko
+	blames made.p7s 'not valid ASN.1'
+	[ "$(identity a.ko)" = "$before" ]
+}
+
+@test "old signatures are replaced, not piled up" {
+	sign_by_hand a.ko other
+	sign_by_hand a.ko ec sha384
+	sign_file 0 sha256 "${pair[@]}" a.ko
+	is_signed a.ko
+	sign_file 0 sha256 "${pair[@]}" a.ko
+	is_signed a.ko
+	message rsa sha512 "$FIXTURES/plain.ko" >made.p7s
+	sign_file 0 -s made.p7s sha512 "$KEYS/rsa.pem" a.ko
+	is_signed a.ko rsa sha512
+}
+
+@test "any uncompressed file is signed as the bytes it is" {
+	cp "$(type -P true)" program
+	printf 'any\0bytes' >bytes
+	for file in program bytes; do
+		cp "$file" wanted
+		sign_by_hand wanted rsa
+		sign_file 0 sha256 "${pair[@]}" "$file"
+		cmp wanted "$file"
+	done
+}
+
+@test "a compressed module is signed inside its container" {
+	local suffix
+	for suffix in gz xz zst; do
+		module "$PWD/c.ko.$suffix"
+		sign_file 0 sha256 "${pair[@]}" "c.ko.$suffix"
+		is_signed "c.ko.$suffix"
+	done
+}
+
+@test "a compressed file that holds no module is refused and stays" {
+	echo junk | gzip >initrd.gz
+	before=$(identity initrd.gz)
+	sign_file 1 sha256 "${pair[@]}" initrd.gz
+	blames initrd.gz 'no ELF file'
+	[ "$(identity initrd.gz)" = "$before" ]
+}
+
+@test "KBUILD_SIGN_PIN opens an encrypted key" {
+	openssl pkcs8 -topk8 -in "$KEYS/rsa.key" -passout pass:secret -out locked.key
+	chmod 600 locked.key
+	sign_file 1 sha256 locked.key "$KEYS/rsa.pem" a.ko
+	blames locked.key 'encrypted.*KBUILD_SIGN_PIN'
+	KBUILD_SIGN_PIN=wrong sign_file 1 sha256 locked.key "$KEYS/rsa.pem" a.ko
+	blames locked.key 'does not open with the passphrase in KBUILD_SIGN_PIN'
+	is_plain a.ko
+	KBUILD_SIGN_PIN=secret sign_file 0 sha256 locked.key "$KEYS/rsa.pem" a.ko
+	is_signed a.ko
+}
+
+@test "what is missing is named, and the status is 1" {
+	sign_file 1 sha256 "${pair[@]}" no-module.ko
+	blames no-module.ko 'No such file'
+	sign_file 1 sha256 no-key "$KEYS/rsa.pem" a.ko
+	blames no-key 'No such file'
+	sign_file 1 sha256 "$KEYS/rsa.key" no-cert a.ko
+	blames no-cert 'No such file'
+	sign_file 1 no-hash "${pair[@]}" a.ko
+	warns "unknown hash 'no-hash'"
+	sign_file 1 sha256 "$KEYS/rsa.key" "$KEYS/ec.pem" a.ko
+	warns 'the certificate does not belong to the private key'
+	is_plain a.ko
+}
+
+@test "a wrong usage ends with 2 and tells the right one" {
+	sign_file 2
+	warns '^Usage: .*sign-file \[-dpk\] <hash> <key> <x509> <module> \[<dest>\]'
+	sign_file 2 sha256 "${pair[@]}"
+	sign_file 2 sha256 "${pair[@]}" a.ko b.ko c.ko
+	sign_file 2 -x sha256 "${pair[@]}" a.ko
+	sign_file 2 -D sha256 "${pair[@]}" a.ko
+	sign_file 2 --root / sha256 "${pair[@]}" a.ko
+	ks 2 sign-file
+	[ -z "$output" ]
+	is_plain a.ko
+}
+
+@test "as kmodsign it signs in place and knows -d, -p and -k" {
+	kmodsign 0 sha512 "${pair[@]}" a.ko
+	is_signed a.ko rsa sha512
+	kmodsign 0 -dpk sha256 "${pair[@]}" a.ko
+	is_signed a.ko rsa sha512
+	message rsa sha256 "$FIXTURES/plain.ko" -noattr -nocerts -keyid >wanted
+	cmp wanted a.ko.p7s
+	kmodsign 2 sha256 "${pair[@]}"
+	warns '^Usage: .*kmodsign \[-dpkD\] '
+}
+
+@test "kmodsign -D writes the signature that belongs behind the module, and leaves that alone" {
+	before=$(identity a.ko)
+	kmodsign 0 -D sha256 "${pair[@]}" a.ko
+	[ "$(identity a.ko)" = "$before" ]
+	reference wanted rsa sha256
+	cat a.ko a.ko.p7s | cmp wanted -
+	kmodsign 0 -D sha256 "${pair[@]}" a.ko trailer
+	cmp trailer a.ko.p7s
+}

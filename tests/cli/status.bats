@@ -1,0 +1,162 @@
+#!/usr/bin/env bats
+# shellcheck shell=bats
+# SPDX-License-Identifier: MIT
+# kernel-sign status: reads signatures and changes nothing.
+
+load common
+
+setup_file() { make_fixtures; }
+
+setup() { start_test; }
+
+# row MODULE: the table's line for it, single blanks.
+row() { grep -E "^$1 " <<<"$output" | tr -s ' '; }
+
+# One value of a module in the JSON output.
+value() { jq -er ".modules[] | select(.module == \"$1\") | $2" <<<"$output"; }
+
+serial() { openssl x509 -in "$KEYS/$1.pem" -noout -serial | sed 's/serial=//' | tr A-F a-f; }
+
+key_id() {
+	openssl x509 -in "$KEYS/$1.pem" -noout -ext subjectKeyIdentifier | sed -n 's/[ :]//g; 2p' |
+		tr A-F a-f
+}
+
+@test "a table of the out-of-tree modules, with container, signer and hash" {
+	in_tree kernel/drivers/hidden.ko
+	module extra/unsigned.ko
+	module updates/dkms/a-signed.ko
+	sign_by_hand "$tree/updates/dkms/a-signed.ko" rsa sha256
+	xz --check=crc32 "$tree/updates/dkms/a-signed.ko"
+	before=$(manifest "$root")
+	ks 0 status "${here[@]}"
+	[ "$(head -n 1 <<<"$output" | tr -s ' ')" = 'MODULE WHERE CONTAINER SIGNED SIGNER KEY HASH' ]
+	[ "$(row a_signed)" = "a_signed updates/dkms xz yes the rsa key serial $(serial rsa) sha256" ]
+	[[ "$(row unsigned)" == 'unsigned extra none no'* ]]
+	says '^2 modules, 1 signed, 1 not signed, 0 unreadable$'
+	[[ $output != *hidden* ]]
+	[ -z "$stderr" ]
+	[ "$(manifest "$root")" = "$before" ]
+}
+
+@test "--all shows in-tree modules too" {
+	in_tree kernel/drivers/a.ko.gz
+	module extra/b.ko
+	ks 0 status "${here[@]}" --all
+	[[ "$(row a)" == 'a kernel/drivers gzip no'* ]]
+	[[ "$(row b)" == 'b extra none no'* ]]
+}
+
+@test "a key-id signer is shown by its key id" {
+	module extra/a.ko
+	sign_by_hand "$tree/extra/a.ko" ec sha384 -noattr -nocerts -keyid
+	ks 0 status "${here[@]}"
+	[ "$(row a)" = "a extra none yes $(key_id ec) sha384" ]
+}
+
+@test "several signers have a line each" {
+	module extra/a.ko
+	sign_by_hand "$tree/extra/a.ko" rsa sha256 -noattr -nocerts -signer "$KEYS/ec.pem" \
+		-inkey "$KEYS/ec.key"
+	ks 0 status "${here[@]}"
+	[ "$(grep -cE 'the (rsa|ec) key' <<<"$output")" = 2 ]
+	says '^1 modules, 1 signed'
+}
+
+@test "JSON says the same and more" {
+	module extra/a-b.ko.zst
+	module extra/s.ko
+	sign_by_hand "$tree/extra/s.ko" ec sha384
+	module extra/k.ko
+	sign_by_hand "$tree/extra/k.ko" rsa sha512 -noattr -nocerts -keyid
+	ks 0 status "${here[@]}" --json
+	[ "$(jq '.modules | length' <<<"$output")" = 3 ]
+	[ "$(value a_b .path)" = "/lib/modules/$V/extra/a-b.ko.zst" ]
+	[ "$(value a_b .kernel)" = "$V" ]
+	[ "$(value a_b .where)" = extra ]
+	[ "$(value a_b .container)" = zstd ]
+	[ "$(value a_b .signed)" = no ]
+	[ "$(value a_b '.signers | length')" = 0 ]
+	[ "$(value s .signed)" = yes ]
+	[ "$(value s '.signers[0].name')" = 'the ec key' ]
+	[ "$(value s '.signers[0].issuer')" = 'CN=the ec key' ]
+	[ "$(value s '.signers[0].serial')" = "$(serial ec)" ]
+	[ "$(value s '.signers[0].hash')" = sha384 ]
+	[ "$(value s '.signers[0].algorithm')" = ecdsa-with-SHA384 ]
+	[ "$(value s '.signers[0] | .key_id == null')" = true ]
+	[ "$(value k '.signers[0].key_id')" = "$(key_id rsa)" ]
+	[ "$(value k '.signers[0].algorithm')" = rsaEncryption ]
+	[ "$(value k '.signers[0] | .name == null and .serial == null')" = true ]
+}
+
+@test "the outermost of several signatures is the one shown" {
+	module extra/a.ko
+	sign_by_hand "$tree/extra/a.ko" other
+	sign_by_hand "$tree/extra/a.ko" rsa
+	ks 0 status "${here[@]}" --json
+	[ "$(value a '.signers | length')" = 1 ]
+	[ "$(value a '.signers[0].name')" = 'the rsa key' ]
+}
+
+@test "a malformed signature is shown as such, and that is an answer" {
+	module extra/a.ko
+	trailer 100000 >>"$tree/extra/a.ko"
+	module extra/b.ko
+	echo no message >junk
+	attach "$tree/extra/b.ko" junk
+	ks 0 status "${here[@]}"
+	[[ "$(row a)" == 'a extra none malformed'* ]]
+	[[ "$(row b)" == 'b extra none malformed'* ]]
+	blames a.ko 'malformed signature: .*past the start of the file'
+	blames b.ko 'malformed signature: .*not valid ASN.1'
+	ks 0 status "${here[@]}" --json
+	[ "$(value a .signed)" = malformed ]
+	value b .fault | grep -q 'not valid ASN.1'
+}
+
+@test "an unreadable module is reported, the others are shown, the status is 1" {
+	echo text >"$tree/extra/bad.ko"
+	module extra/good.ko
+	ks 1 status "${here[@]}"
+	blames bad.ko 'no ELF file'
+	row good
+	says '^2 modules, 0 signed, 1 not signed, 1 unreadable$'
+	ks 1 status "${here[@]}" --json
+	[ "$(value good '.error == null')" = true ]
+	value bad .error | grep -q 'no ELF file'
+}
+
+@test "--quiet shows nothing" {
+	module extra/a.ko
+	ks 0 status "${here[@]}" --quiet
+	[ -z "$output$stderr" ]
+}
+
+@test "nothing to show is said and is no failure" {
+	ks 0 status "${here[@]}"
+	[ -z "$output" ]
+	warns "^kernel-sign: no out-of-tree module below $tree\$"
+}
+
+@test "modules by name, by path and in a directory" {
+	in_tree kernel/drivers/in-tree.ko
+	module "$root/made/b.ko"
+	ks 0 status "${here[@]}" in_tree /made/b.ko
+	[[ "$(row in_tree)" == 'in_tree kernel/drivers none no'* ]]
+	[[ "$(row b)" == 'b /made none no'* ]]
+	ks 0 status --root "$root" -d /made
+	says '^1 modules'
+}
+
+@test "a signer's name cannot write to the terminal" {
+	CN=$'evil\e]0;owned\a' openssl req -new -x509 -nodes -utf8 -batch -config "$KEYS/extensions" \
+		-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -keyout "$KEYS/evil.key" \
+		-out "$KEYS/evil.pem" 2>/dev/null
+	module extra/a.ko
+	sign_by_hand "$tree/extra/a.ko" evil
+	ks 0 status "${here[@]}"
+	says 'evil.*x1b'
+	not grep -q "[[:cntrl:]]" <<<"$output"
+	ks 0 status "${here[@]}" --json
+	[ "$(value a '.signers[0].name')" = 'evil\x1b]0;owned\x07' ]
+}
