@@ -22,23 +22,28 @@ static void on_signal(int number)
 	interrupted = 1;
 }
 
-/* A second signal has its usual effect. */
+static const int caught[] = { SIGINT, SIGTERM, SIGHUP };
+
+enum { CAUGHT = sizeof(caught) / sizeof(*caught) };
+
+/* A second signal has its usual effect; one that the caller ignores, as nohup does, stays so. */
 static void catch_signals(struct sigaction *before)
 {
 	struct sigaction action = { .sa_handler = on_signal,
 				    .sa_flags = SA_RESTART | (int)SA_RESETHAND };
 
 	sigemptyset(&action.sa_mask);
-	sigaction(SIGINT, &action, &before[0]);
-	sigaction(SIGTERM, &action, &before[1]);
-	sigaction(SIGHUP, &action, &before[2]);
+	for (size_t i = 0; i < CAUGHT; i++) {
+		sigaction(caught[i], NULL, &before[i]);
+		if (before[i].sa_handler != SIG_IGN)
+			sigaction(caught[i], &action, NULL);
+	}
 }
 
 static void restore_signals(const struct sigaction *before)
 {
-	sigaction(SIGINT, &before[0], NULL);
-	sigaction(SIGTERM, &before[1], NULL);
-	sigaction(SIGHUP, &before[2], NULL);
+	for (size_t i = 0; i < CAUGHT; i++)
+		sigaction(caught[i], &before[i], NULL);
 }
 
 static void work(void *ctx, size_t i)
@@ -79,7 +84,7 @@ static void done(void *ctx, size_t i)
 size_t batch_run(const struct batch *batch)
 {
 	struct state s = { .batch = batch };
-	struct sigaction before[3];
+	struct sigaction before[CAUGHT];
 
 	ks_fail_memory(&s.no_memory);
 	s.error = calloc(batch->modules->count, sizeof(struct ks_error *));
