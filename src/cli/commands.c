@@ -13,7 +13,8 @@
 #include <zstd.h>
 
 const struct command *const commands[] = {
-	&command_sign, &command_unsign, &command_status, &command_verify, &command_sign_file, NULL,
+	&command_sign,	  &command_unsign,	  &command_status,    &command_verify,
+	&command_genkeys, &command_install_certs, &command_sign_file, NULL,
 };
 
 static void print_help(void)
@@ -24,7 +25,7 @@ static void print_help(void)
 	       "\n"
 	       "Commands:\n");
 	for (const struct command *const *c = commands; *c; c++)
-		printf("  %-12s %s\n", (*c)->name, (*c)->summary);
+		printf("  %-14s %s\n", (*c)->name, (*c)->summary);
 	printf("\n"
 	       "Options:\n"
 	       "  -h, --help     show this help\n"

@@ -33,6 +33,8 @@ struct command {
 	int (*main)(int argc, char **argv);
 };
 
+extern const struct command command_genkeys;
+extern const struct command command_install_certs;
 extern const struct command command_sign;
 extern const struct command command_sign_file;
 extern const struct command command_status;

@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "cli/report.h"
+#include "cli/scripts.h"
 #include "cli/sign_file.h"
 
 static const char *base_name(const char *path)
@@ -24,6 +25,12 @@ static int run(int argc, char **argv)
 		return sign_file_main(argc, argv);
 	if (strcmp(name, "kmodsign") == 0)
 		return kmodsign_main(argc, argv);
+	if (strcmp(name, "genkeys.py") == 0)
+		return genkeys_py_main(argc, argv);
+	if (strcmp(name, "install-certs.py") == 0)
+		return install_certs_py_main(argc, argv);
+	if (strcmp(name, "sign_module.py") == 0)
+		return sign_module_py_main(argc, argv);
 	return commands_main(argc, argv);
 }
 

@@ -15,6 +15,7 @@ enum {
 	FIRST_CODE = 256, /* getopt's code of row 0: letters stay below */
 	HELP_CODE = FIRST_CODE + MOST,
 	MOST_JOBS = 4096,
+	MOST_DAYS = 1000000,
 };
 
 struct spelling {
@@ -62,12 +63,12 @@ static bool parse_number(const char *text, unsigned long long *number, const cha
 	return errno == 0;
 }
 
-static bool parse_count(const char *text, unsigned *count)
+static bool parse_count(const char *text, unsigned most, unsigned *count)
 {
 	unsigned long long number;
 	const char *end;
 
-	if (!parse_number(text, &number, &end) || *end || number < 1 || number > MOST_JOBS)
+	if (!parse_number(text, &number, &end) || *end || number < 1 || number > most)
 		return false;
 	*count = (unsigned)number;
 	return true;
@@ -115,7 +116,9 @@ static bool assign(const struct option_row *row, void *args, const char *value)
 	case OPTION_LIST:
 		return add_to_list(field, value);
 	case OPTION_COUNT:
-		return parse_count(value, field);
+		return parse_count(value, MOST_JOBS, field);
+	case OPTION_DAYS:
+		return parse_count(value, MOST_DAYS, field);
 	case OPTION_SIZE:
 		return parse_size(value, field);
 	}

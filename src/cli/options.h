@@ -14,6 +14,7 @@ enum option_kind {
 	OPTION_STRING, /* const char *: the argument */
 	OPTION_LIST,   /* struct ks_strings: may be given several times; the command frees it */
 	OPTION_COUNT,  /* unsigned: 1 to 4096 */
+	OPTION_DAYS,   /* unsigned: 1 to a million */
 	OPTION_SIZE,   /* size_t: bytes, with K, M or G for powers of 1024 */
 };
 

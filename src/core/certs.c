@@ -14,6 +14,7 @@
 
 enum { CERT_FILE_LIMIT = 16 << 20 }; /* bytes; a distribution's bundle has 200 KiB */
 
+/* Takes CERT over, also on failure. */
 static bool add(struct ks_certs *certs, X509 *cert, struct ks_error *err)
 {
 	if (certs->count == certs->cap) {
@@ -29,6 +30,12 @@ static bool add(struct ks_certs *certs, X509 *cert, struct ks_error *err)
 	}
 	certs->item[certs->count++] = cert;
 	return true;
+}
+
+bool ks_certs_add(struct ks_certs *certs, X509 *cert, struct ks_error *err)
+{
+	X509_up_ref(cert);
+	return add(certs, cert, err);
 }
 
 /* The first one decides whether there is any and in which encoding; DER holds just one. */

@@ -25,6 +25,9 @@ KS_MUST_CHECK bool ks_certs_parse(struct ks_certs *certs, struct ks_view file,
 KS_MUST_CHECK bool ks_certs_load(struct ks_certs *certs, const char *root, const char *path,
 				 struct ks_error *err);
 
+/* Adds CERT, which stays the caller's too. */
+KS_MUST_CHECK bool ks_certs_add(struct ks_certs *certs, X509 *cert, struct ks_error *err);
+
 void ks_certs_free(struct ks_certs *certs);
 
 #endif

@@ -182,7 +182,8 @@ static bool read_chain(struct ks_view block, lzma_check check, lzma_filter *chai
 {
 	lzma_block header = { .check = check, .filters = chain };
 
-	if (!block.len || !block.data[0])
+	/* Not a Block but an Index starts with zero. */
+	if (!block.data[0])
 		return false;
 	header.header_size = lzma_block_header_size_decode(block.data[0]);
 	return header.header_size <= block.len &&

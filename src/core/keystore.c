@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/keystore.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/period.h"
+#include "core/cert.h"
+#include "core/key.h"
+
+enum {
+	FILE_LIMIT = 1 << 20, /* bytes, of any file in a store */
+	NAME_SIZE = 64,
+	MOST_IN_A_MINUTE = 1000,
+};
+
+static const char left_over[] = ".kernel-sign-";
+
+const char *ks_keystore_default(void)
+{
+	struct stat st;
+
+	return lstat(KS_KEYSTORE_REQUEST, &st) == 0 || lstat("current", &st) == 0 ? "." :
+										    "certs-local";
+}
+
+static bool lock(struct ks_keystore *store, struct ks_error *err)
+{
+	while (flock(store->dir, LOCK_EX))
+		if (errno != EINTR)
+			return ks_fail_errno(err, "lock");
+	return true;
+}
+
+static bool open_store(struct ks_keystore *store, const char *dir, bool create,
+		       struct ks_error *err)
+{
+	KS_PLACE place = KS_PLACE_NONE;
+
+	if (!ks_place_find(&place, NULL, dir, err))
+		return false;
+	if (create && mkdirat(place.dir, place.name, 0755) && errno != EEXIST)
+		return ks_fail_errno(err, "make directory");
+	return ks_place_open(&place, O_RDONLY | O_DIRECTORY, &store->dir, err) &&
+	       ks_string_copy(&store->path, place.path, err) && lock(store, err);
+}
+
+bool ks_keystore_open(struct ks_keystore *store, const char *dir, bool create, struct ks_error *err)
+{
+	*store = KS_KEYSTORE_NONE;
+	if (open_store(store, dir, create, err))
+		return true;
+	ks_keystore_close(store);
+	return ks_at(err, dir);
+}
+
+void ks_keystore_close(struct ks_keystore *store)
+{
+	ks_fd_close(&store->dir);
+	free(store->path);
+	*store = KS_KEYSTORE_NONE;
+}
+
+bool ks_keystore_current(const struct ks_keystore *store, char **name, struct ks_error *err)
+{
+	char target[PATH_MAX];
+	ssize_t len = readlinkat(store->dir, "current", target, sizeof(target) - 1);
+	char *last;
+
+	*name = NULL;
+	if (len < 0)
+		return errno == ENOENT || errno == EINVAL ? true : ks_fail_errno(err, "current");
+	target[len] = '\0';
+	while (len > 1 && target[len - 1] == '/')
+		target[--len] = '\0';
+	last = strrchr(target, '/');
+	return ks_string_copy(name, last ? last + 1 : target, err);
+}
+
+/* What is in use */
+
+struct pair {
+	EVP_PKEY *key;
+	X509 *cert;
+	char *hash;
+};
+
+static void pair_free(struct pair *pair)
+{
+	EVP_PKEY_free(pair->key);
+	X509_free(pair->cert);
+	free(pair->hash);
+}
+
+static bool read_file(const struct ks_keystore *store, const char *name, const char *file,
+		      struct ks_buf *bytes, struct ks_error *err)
+{
+	KS_STRING path = NULL;
+	struct stat st;
+
+	return ks_string_print(&path, err, "%s/%s/%s", store->path, name, file) &&
+	       (ks_file_read_path(NULL, path, FILE_LIMIT, bytes, &st, err) || ks_at(err, file));
+}
+
+static bool read_hash(const struct ks_keystore *store, const char *name, char **hash,
+		      struct ks_error *err)
+{
+	KS_BUF bytes = { 0 };
+	size_t len = 0;
+
+	if (!read_file(store, name, "khash", &bytes, err))
+		return false;
+	while (len < bytes.len && isgraph(bytes.data[len]))
+		len++;
+	return ks_string_print(hash, err, "%.*s", (int)len, (char *)bytes.data);
+}
+
+static bool read_pair(const struct ks_keystore *store, const char *name, struct pair *pair,
+		      struct ks_error *err)
+{
+	KS_BUF key = { 0 };
+	KS_BUF cert = { 0 };
+
+	if (!read_file(store, name, KS_KEYSTORE_KEY, &key, err) ||
+	    !read_file(store, name, KS_KEYSTORE_CERT, &cert, err))
+		return false;
+	if (!ks_key_parse(ks_buf_view(&key), NULL, &pair->key, err))
+		return ks_at(err, KS_KEYSTORE_KEY);
+	if (!ks_cert_parse(ks_buf_view(&cert), &pair->cert, err))
+		return ks_at(err, KS_KEYSTORE_CERT);
+	if (X509_check_private_key(pair->cert, pair->key) != 1)
+		return ks_fail(err, KS_ERR_KEY, "key and certificate are no pair");
+	return read_hash(store, name, &pair->hash, err);
+}
+
+/* Seconds from A to B; days are counted apart, for a century of seconds does not fit an int. */
+static bool seconds_between(const ASN1_TIME *a, const ASN1_TIME *b, int64_t *seconds)
+{
+	int days, rest;
+
+	if (!ASN1_TIME_diff(&days, &rest, a, b))
+		return false;
+	*seconds = (int64_t)days * 24 * 60 * 60 + rest;
+	return true;
+}
+
+static const char *fault_in_time(X509 *cert, const struct ks_key_demand *demand)
+{
+	ASN1_TIME *now = ASN1_TIME_set(NULL, demand->now);
+	int64_t age = 0, left = 0;
+	bool known = now && seconds_between(X509_get0_notBefore(cert), now, &age) &&
+		     seconds_between(now, X509_get0_notAfter(cert), &left);
+
+	ASN1_TIME_free(now);
+	if (!known)
+		return "its certificate's dates cannot be read";
+	if (demand->refresh == KS_PERIOD_ALWAYS)
+		return "a new key is wanted at every run";
+	if (left <= 0)
+		return "its certificate has expired";
+	if (demand->refresh == KS_PERIOD_NEVER)
+		return NULL;
+	if (age >= demand->refresh)
+		return "its certificate is older than the period";
+	return left <= demand->refresh ? "its certificate ends within the period" : NULL;
+}
+
+static bool judge_pair(const struct pair *pair, const struct ks_key_demand *demand, char **why,
+		       struct ks_error *err)
+{
+	const char *type = EVP_PKEY_get0_type_name(pair->key);
+	const char *fault = fault_in_time(pair->cert, demand);
+
+	if (!EVP_PKEY_is_a(pair->key, demand->type->openssl))
+		return ks_string_print(why, err, "it is %s and %s is wanted",
+				       type ? type : "unknown", demand->type->openssl);
+	if (strcmp(pair->hash, demand->hash) != 0)
+		return ks_string_print(why, err, "its hash is %s and %s is wanted", pair->hash,
+				       demand->hash);
+	return !fault || ks_string_copy(why, fault, err);
+}
+
+bool ks_keystore_due(const struct ks_keystore *store, const struct ks_key_demand *demand,
+		     char **why, struct ks_error *err)
+{
+	struct pair pair = { 0 };
+	struct ks_error fault;
+	KS_STRING name = NULL;
+	bool ok;
+
+	*why = NULL;
+	if (!ks_keystore_current(store, &name, err))
+		return false;
+	if (!name)
+		return ks_string_copy(why, "there is no current key", err);
+	ok = read_pair(store, name, &pair, &fault) ? judge_pair(&pair, demand, why, err) :
+						     ks_string_copy(why, fault.text, err);
+	pair_free(&pair);
+	return ok;
+}
+
+/* A new one */
+
+static bool temporary_name(char *name, struct ks_error *err)
+{
+	uint64_t random;
+
+	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return ks_fail_errno(err, "random number");
+	snprintf(name, NAME_SIZE, "%s%016llx.tmp", left_over, (unsigned long long)random);
+	return true;
+}
+
+static bool write_in(int dir, const char *name, mode_t mode, struct ks_view content,
+		     struct ks_error *err)
+{
+	struct ks_place place = { .dir = dir, .name = (char *)name };
+
+	return ks_file_write(&place, mode, content, err) || ks_at(err, name);
+}
+
+static bool write_word(int dir, const char *name, const char *word, struct ks_error *err)
+{
+	KS_STRING line = NULL;
+
+	return ks_string_print(&line, err, "%s\n", word) &&
+	       write_in(dir, name, 0644, ks_view_of(line, strlen(line)), err);
+}
+
+static bool write_pair(int dir, EVP_PKEY *key, X509 *cert, const struct ks_key_demand *demand,
+		       struct ks_error *err)
+{
+	KS_BUF both = { 0 };
+	KS_BUF der = { 0 };
+	struct ks_view private;
+
+	/* Room enough that no copy of the key is left behind by growing. */
+	if (!ks_buf_reserve(&both, 64 << 10, err) || !ks_key_write_pem(key, &both, err))
+		return false;
+	private = ks_buf_view(&both);
+	if (!write_in(dir, "signing_prv.pem", 0600, private, err))
+		return false;
+	return ks_cert_write_pem(cert, &both, err) && ks_cert_write_der(cert, &der, err) &&
+	       write_in(dir, KS_KEYSTORE_KEY, 0600, ks_buf_view(&both), err) &&
+	       write_in(dir, KS_KEYSTORE_CERT, 0644, ks_buf_view(&der), err) &&
+	       write_word(dir, "khash", demand->hash, err) &&
+	       write_word(dir, "ktype", demand->type->word, err);
+}
+
+static bool remove_directory(int store, const char *name, struct ks_error *err)
+{
+	int fd = openat(store, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *entry;
+
+	if (!dir) {
+		ks_fail_errno(err, "open");
+		ks_fd_close(&fd);
+		return false;
+	}
+	while ((entry = readdir(dir)))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			unlinkat(fd, entry->d_name, 0);
+	closedir(dir);
+	return unlinkat(store, name, AT_REMOVEDIR) == 0 || ks_fail_errno(err, "remove");
+}
+
+/* What a run that was killed has left; nobody else is at it, for the store is locked. */
+static void remove_left_overs(int store)
+{
+	int fd = openat(store, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *entry;
+	struct ks_error ignored;
+
+	if (!dir) {
+		ks_fd_close(&fd);
+		return;
+	}
+	while ((entry = readdir(dir)))
+		if (strncmp(entry->d_name, left_over, strlen(left_over)) == 0 &&
+		    unlinkat(store, entry->d_name, 0))
+			(void)!remove_directory(store, entry->d_name, &ignored);
+	closedir(dir);
+}
+
+static bool dated_name(time_t now, int number, char *name)
+{
+	struct tm tm;
+	char suffix[16] = "";
+
+	gmtime_r(&now, &tm);
+	if (number > 1)
+		snprintf(suffix, sizeof(suffix), "-%d", number);
+	return strftime(name, NAME_SIZE, "%Y%m%d-%H%M", &tm) > 0 && strcat(name, suffix);
+}
+
+/* Into its name, never over a directory that is there. */
+static bool give_name(const struct ks_keystore *store, const char *temporary, time_t now,
+		      char *name, struct ks_error *err)
+{
+	for (int number = 1; number <= MOST_IN_A_MINUTE; number++) {
+		dated_name(now, number, name);
+		if (renameat2(store->dir, temporary, store->dir, name, RENAME_NOREPLACE) == 0)
+			return fsync(store->dir) == 0 || ks_fail_errno(err, "sync directory");
+		if (errno != EEXIST)
+			return ks_fail_errno(err, "rename");
+	}
+	return ks_fail(err, KS_ERR_INPUT, "%s and its like are all taken", name);
+}
+
+static bool make_directory(const struct ks_keystore *store, const char *temporary, EVP_PKEY *key,
+			   X509 *cert, const struct ks_key_demand *demand, struct ks_error *err)
+{
+	KS_FD dir = -1;
+
+	if (mkdirat(store->dir, temporary, 0755))
+		return ks_fail_errno(err, "make directory");
+	dir = openat(store->dir, temporary, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0)
+		return ks_fail_errno(err, "open");
+	return write_pair(dir, key, cert, demand, err);
+}
+
+/* A link is replaced in one step, so that it always leads somewhere. */
+static bool set_link(int dir, const char *name, const char *target, struct ks_error *err)
+{
+	char temporary[NAME_SIZE];
+
+	if (!temporary_name(temporary, err))
+		return false;
+	if (symlinkat(target, dir, temporary))
+		return ks_fail_errno(err, "make link");
+	if (renameat(dir, temporary, dir, name)) {
+		ks_fail_errno(err, name);
+		unlinkat(dir, temporary, 0);
+		return false;
+	}
+	return fsync(dir) == 0 || ks_fail_errno(err, "sync directory");
+}
+
+bool ks_keystore_add(const struct ks_keystore *store, EVP_PKEY *key, X509 *cert,
+		     const struct ks_key_demand *demand, char **name, struct ks_error *err)
+{
+	char temporary[NAME_SIZE], dated[NAME_SIZE];
+	struct ks_error ignored;
+
+	remove_left_overs(store->dir);
+	if (!temporary_name(temporary, err))
+		return false;
+	if (!make_directory(store, temporary, key, cert, demand, err) ||
+	    !give_name(store, temporary, demand->now, dated, err)) {
+		(void)!remove_directory(store->dir, temporary, &ignored);
+		return ks_at(err, store->path);
+	}
+	return (set_link(store->dir, "current", dated, err) && ks_string_copy(name, dated, err)) ||
+	       ks_at(err, store->path);
+}
+
+/* Old ones */
+
+bool ks_keystore_is_dated(const char *name)
+{
+	for (int i = 0; i < 13; i++)
+		if (i == 8 ? name[i] != '-' : !isdigit((unsigned char)name[i]))
+			return false;
+	return name[13] == '\0' ||
+	       (name[13] == '-' && name[14] && !name[14 + strspn(name + 14, "0123456789")]);
+}
+
+bool ks_keystore_list(const struct ks_keystore *store, struct ks_strings *names,
+		      struct ks_error *err)
+{
+	int fd = openat(store->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *entry;
+	bool ok = true;
+
+	if (!dir) {
+		ks_fail_errno(err, "open");
+		ks_fd_close(&fd);
+		return ks_at(err, store->path);
+	}
+	while (ok && (entry = readdir(dir)))
+		ok = !ks_keystore_is_dated(entry->d_name) ||
+		     ks_strings_add(names, entry->d_name, err);
+	closedir(dir);
+	ks_strings_sort(names);
+	return ok;
+}
+
+bool ks_keystore_remove(const struct ks_keystore *store, const char *name, struct ks_error *err)
+{
+	return remove_directory(store->dir, name, err) || ks_at(err, name);
+}
+
+/* Out to a package */
+
+static bool make_parents(char *path, struct ks_error *err)
+{
+	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		bool made;
+
+		*slash = '\0';
+		made = mkdir(path, 0755) == 0 || errno == EEXIST;
+		*slash = '/';
+		if (!made)
+			return ks_fail_errno(err, "make directory");
+	}
+	return mkdir(path, 0755) == 0 || errno == EEXIST || ks_fail_errno(err, "make directory");
+}
+
+static bool open_dest(const char *dest, int *dir, struct ks_error *err)
+{
+	KS_STRING path = NULL;
+
+	if (!ks_string_copy(&path, dest, err))
+		return false;
+	if (!make_parents(path, err))
+		return ks_at(err, dest);
+	*dir = open(dest, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*dir >= 0)
+		return true;
+	ks_fail_errno(err, "open");
+	return ks_at(err, dest);
+}
+
+static bool is_private(const char *file)
+{
+	return strcmp(file, KS_KEYSTORE_KEY) == 0 || strcmp(file, "signing_prv.pem") == 0;
+}
+
+static bool copy_file(int from, int to, const char *file, struct ks_error *err)
+{
+	struct ks_place source = { .dir = from, .name = (char *)file };
+	KS_BUF content = { 0 };
+	struct stat st;
+
+	if (!ks_file_read(&source, FILE_LIMIT, &content, &st, err))
+		return ks_at(err, file);
+	return write_in(to, file, st.st_mode & 07777, ks_buf_view(&content), err);
+}
+
+static bool copy_files(int from, int to, bool public_only, struct ks_error *err)
+{
+	int fd = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *entry;
+	bool ok = true;
+
+	if (!dir) {
+		ks_fd_close(&fd);
+		return ks_fail_errno(err, "open");
+	}
+	while (ok && (entry = readdir(dir)))
+		ok = entry->d_name[0] == '.' || (public_only && is_private(entry->d_name)) ||
+		     copy_file(from, to, entry->d_name, err);
+	closedir(dir);
+	return ok;
+}
+
+static bool copy_directory(int from, int dest, const char *name, bool public_only,
+			   struct ks_error *err)
+{
+	KS_FD to = -1;
+
+	if (mkdirat(dest, name, 0755) && errno != EEXIST)
+		return ks_fail_errno(err, "make directory");
+	to = openat(dest, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (to < 0)
+		return ks_fail_errno(err, "open");
+	return copy_files(from, to, public_only, err);
+}
+
+bool ks_keystore_install(const struct ks_keystore *store, const char *dest, bool public_only,
+			 char **name, struct ks_error *err)
+{
+	KS_FD from = -1;
+	KS_FD to = -1;
+
+	if (!ks_keystore_current(store, name, err))
+		return ks_at(err, store->path);
+	from = openat(store->dir, "current", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (!*name || from < 0) {
+		ks_string_free(name);
+		return ks_fail(err, KS_ERR_MISSING, "%s: no current key; genkeys makes one",
+			       store->path);
+	}
+	if (open_dest(dest, &to, err) && ((copy_directory(from, to, *name, public_only, err) &&
+					   set_link(to, "current", *name, err)) ||
+					  ks_at(err, dest)))
+		return true;
+	ks_string_free(name);
+	return false;
+}
+
+bool ks_keystore_link(const char *dest, const char *name, const char *target, struct ks_error *err)
+{
+	KS_FD dir = -1;
+
+	return open_dest(dest, &dir, err) && (set_link(dir, name, target, err) || ks_at(err, dest));
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A key store: DIR/YYYYMMDD-HHMM/{signing_key.pem, signing_prv.pem, signing_crt.crt, khash, ktype}
+ * and the relative link DIR/current, as kernel-sign 3.0 laid it out.  signing_key.pem is private
+ * key and certificate, signing_crt.crt the certificate in DER.
+ */
+#ifndef KS_CORE_KEYSTORE_H
+#define KS_CORE_KEYSTORE_H
+
+#include <stdint.h>
+
+#include "base/strings.h"
+#include "core/keygen.h"
+
+#define KS_KEYSTORE_KEY "signing_key.pem"
+#define KS_KEYSTORE_CERT "signing_crt.crt"
+#define KS_KEYSTORE_REQUEST "x509.oot.genkey" /* optional, of the store itself */
+
+struct ks_keystore {
+	char *path; /* canonical and absolute */
+	int dir;    /* open, and locked against a second run until it is closed */
+};
+
+#define KS_KEYSTORE __attribute__((cleanup(ks_keystore_close))) struct ks_keystore
+#define KS_KEYSTORE_NONE ((struct ks_keystore){ .dir = -1 })
+
+/* The store where none is named: "." if it looks like one, else "certs-local".  Static. */
+const char *ks_keystore_default(void);
+
+/* Opens DIR of the host, made if CREATE and not there, and waits for its lock. */
+KS_MUST_CHECK bool ks_keystore_open(struct ks_keystore *store, const char *dir, bool create,
+				    struct ks_error *err);
+
+void ks_keystore_close(struct ks_keystore *store);
+
+/* The name that `current' leads to, "20261123-1821"; NULL where there is no such link. */
+KS_MUST_CHECK bool ks_keystore_current(const struct ks_keystore *store, char **name,
+				       struct ks_error *err);
+
+/* What a key has to be to be left in use. */
+struct ks_key_demand {
+	const struct ks_key_type *type;
+	const char *hash;
+	int64_t refresh; /* seconds from the certificate's notBefore on; base/period.h */
+	time_t now;
+};
+
+/*
+ * *WHY becomes the reason why a new key is due, which the caller frees; NULL where none is.  What
+ * cannot be read, or is no pair, is a reason, not an error.
+ */
+KS_MUST_CHECK bool ks_keystore_due(const struct ks_keystore *store,
+				   const struct ks_key_demand *demand, char **why,
+				   struct ks_error *err);
+
+/*
+ * Stores a pair in a new directory, named by NOW in UTC with a suffix if that is taken, and then
+ * lets `current' lead there.  Everything is synced; until the last step `current' is as it was.
+ * *NAME becomes the directory's name.
+ */
+KS_MUST_CHECK bool ks_keystore_add(const struct ks_keystore *store, EVP_PKEY *key, X509 *cert,
+				   const struct ks_key_demand *demand, char **name,
+				   struct ks_error *err);
+
+/* The names of the dated directories, oldest first. */
+KS_MUST_CHECK bool ks_keystore_list(const struct ks_keystore *store, struct ks_strings *names,
+				    struct ks_error *err);
+
+/* Removes the dated directory NAME and the files in it. */
+KS_MUST_CHECK bool ks_keystore_remove(const struct ks_keystore *store, const char *name,
+				      struct ks_error *err);
+
+/*
+ * Copies the current directory, modes kept, and then the link `current', into DEST of the host, which
+ * is made with its parents if it is not there; older keys in it stay.  PUBLIC_ONLY leaves out every
+ * file with a private key.  *NAME becomes the directory's name.  KS_ERR_MISSING without a current.
+ */
+KS_MUST_CHECK bool ks_keystore_install(const struct ks_keystore *store, const char *dest,
+				       bool public_only, char **name, struct ks_error *err);
+
+/* Lets the link NAME in the directory DEST lead to TARGET, replacing a link that is there. */
+KS_MUST_CHECK bool ks_keystore_link(const char *dest, const char *name, const char *target,
+				    struct ks_error *err);
+
+/* Whether NAME is one that ks_keystore_add() gives. */
+bool ks_keystore_is_dated(const char *name);
+
+#endif

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/trustedkeys.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "core/certs.h"
+#include "core/kconfig.h"
+
+enum {
+	CONFIG_LIMIT = 16 << 20, /* bytes */
+	MOST_FILES = 100,	 /* trusted_keys.pem of different content beside one key */
+};
+
+static const char symbol[] = "CONFIG_SYSTEM_TRUSTED_KEYS";
+static const char keyring[] = "CONFIG_SYSTEM_TRUSTED_KEYRING";
+
+struct job {
+	const struct ks_keystore *store;
+	const char *name;
+	const char *config; /* canonical path */
+	bool dry_run;
+	struct ks_certs kept;
+};
+
+/* Which certificates are not ours */
+
+static bool is_in(const struct ks_certs *certs, const X509 *cert)
+{
+	for (size_t i = 0; i < certs->count; i++)
+		if (X509_cmp(certs->item[i], cert) == 0)
+			return true;
+	return false;
+}
+
+/* A directory that cannot be read is no key of ours that anybody could mean. */
+static bool load_own(const struct ks_keystore *store, struct ks_certs *own, struct ks_error *err)
+{
+	KS_STRINGS names = { 0 };
+	struct ks_error passed_over;
+
+	if (!ks_keystore_list(store, &names, err))
+		return false;
+	for (size_t i = 0; i < names.count; i++) {
+		KS_STRING path = NULL;
+
+		if (!ks_string_print(&path, err, "%s/%s/" KS_KEYSTORE_CERT, store->path,
+				     names.item[i]))
+			return false;
+		(void)!ks_certs_load(own, NULL, path, &passed_over);
+	}
+	return true;
+}
+
+/* "…/20261123-1821/signing_key.pem": a key of a store that is gone or has moved. */
+static bool was_a_key(const char *value)
+{
+	const char *slash = strrchr(value, '/');
+	const char *dated = slash;
+	char name[NAME_MAX + 1];
+
+	if (!slash || strcmp(slash + 1, KS_KEYSTORE_KEY) != 0)
+		return false;
+	while (dated > value && dated[-1] != '/')
+		dated--;
+	if ((size_t)(slash - dated) >= sizeof(name))
+		return false;
+	memcpy(name, dated, (size_t)(slash - dated));
+	name[slash - dated] = '\0';
+	return ks_keystore_is_dated(name) || strcmp(name, "current") == 0;
+}
+
+/* The kernel's build takes a relative path from its source; a config's own place is what we know. */
+static bool absolute(const struct job *job, const char *value, char **path, struct ks_error *err)
+{
+	const char *slash = strrchr(job->config, '/');
+
+	if (value[0] == '/')
+		return ks_string_copy(path, value, err);
+	return ks_string_print(path, err, "%.*s%s", (int)(slash - job->config + 1), job->config,
+			       value);
+}
+
+static bool load_kept(struct job *job, const char *value, struct ks_error *err)
+{
+	KS_CERTS named = { 0 };
+	KS_CERTS own = { 0 };
+	KS_STRING path = NULL;
+
+	if (!value || !value[0])
+		return true;
+	if (!absolute(job, value, &path, err))
+		return false;
+	if (!ks_certs_load(&named, NULL, path, err)) {
+		if (err->sys == ENOENT && was_a_key(value))
+			return true;
+		return ks_at(err,
+			     "the certificates that CONFIG_SYSTEM_TRUSTED_KEYS names cannot be "
+			     "kept");
+	}
+	if (!load_own(job->store, &own, err))
+		return false;
+	for (size_t i = 0; i < named.count; i++)
+		if (!is_in(&own, named.item[i]) && !is_in(&job->kept, named.item[i]) &&
+		    !ks_certs_add(&job->kept, named.item[i], err))
+			return false;
+	return true;
+}
+
+/* The file that the symbol is to name */
+
+static bool make_bundle(const struct job *job, struct ks_buf *pem, struct ks_error *err)
+{
+	KS_CERTS ours = { 0 };
+	KS_STRING path = NULL;
+
+	if (!ks_string_print(&path, err, "%s/%s/" KS_KEYSTORE_CERT, job->store->path, job->name) ||
+	    !ks_certs_load(&ours, NULL, path, err) || !ks_cert_write_pem(ours.item[0], pem, err))
+		return false;
+	for (size_t i = 0; i < job->kept.count; i++)
+		if (!ks_cert_write_pem(job->kept.item[i], pem, err))
+			return false;
+	return true;
+}
+
+static bool holds(const char *path, struct ks_view content, bool *exists, bool *same,
+		  struct ks_error *err)
+{
+	KS_BUF file = { 0 };
+	struct stat st;
+
+	*exists = ks_file_read_path(NULL, path, CONFIG_LIMIT, &file, &st, err);
+	*same = *exists && ks_view_equal(ks_buf_view(&file), content);
+	return *exists || err->sys == ENOENT || ks_at(err, path);
+}
+
+static bool write_bundle(const struct job *job, const char *path, struct ks_view pem,
+			 struct ks_error *err)
+{
+	KS_PLACE place = KS_PLACE_NONE;
+
+	if (job->dry_run)
+		return true;
+	return (ks_place_find(&place, NULL, path, err) && ks_file_write(&place, 0644, pem, err)) ||
+	       ks_at(err, path);
+}
+
+/* Two configs can keep different certificates: each content has a file of its own. */
+static bool find_bundle(const struct job *job, struct ks_view pem, char **path,
+			struct ks_error *err)
+{
+	for (int number = 1; number <= MOST_FILES; number++) {
+		char suffix[16] = "";
+		bool exists, same;
+
+		if (number > 1)
+			snprintf(suffix, sizeof(suffix), "-%d", number);
+		ks_string_free(path);
+		if (!ks_string_print(path, err, "%s/%s/trusted_keys%s.pem", job->store->path,
+				     job->name, suffix) ||
+		    !holds(*path, pem, &exists, &same, err))
+			return false;
+		if (same)
+			return true;
+		if (!exists)
+			return write_bundle(job, *path, pem, err);
+	}
+	return ks_fail(err, KS_ERR_INPUT, "too many files like %s", *path);
+}
+
+static bool choose_value(const struct job *job, char **value, struct ks_error *err)
+{
+	KS_BUF pem = { 0 };
+
+	if (!job->kept.count)
+		return ks_string_print(value, err, "%s/%s/" KS_KEYSTORE_KEY, job->store->path,
+				       job->name);
+	return make_bundle(job, &pem, err) && find_bundle(job, ks_buf_view(&pem), value, err);
+}
+
+/* The config */
+
+static bool update(struct job *job, const struct ks_place *place, struct ks_trusted_keys *result,
+		   struct ks_error *err)
+{
+	KS_BUF config = { 0 };
+	KS_BUF changed = { 0 };
+	KS_STRING old = NULL;
+	struct stat st;
+
+	if (!ks_file_read(place, CONFIG_LIMIT, &config, &st, err) ||
+	    !ks_kconfig_get(ks_buf_view(&config), symbol, &old, err) || !load_kept(job, old, err))
+		return false;
+	result->kept = job->kept.count;
+	if (!job->name)
+		return true;
+	return choose_value(job, &result->value, err) &&
+	       ks_kconfig_set_string(ks_buf_view(&config), symbol, result->value, keyring, &changed,
+				     &result->changed, err) &&
+	       (!result->changed || job->dry_run ||
+		ks_file_replace(place, &st, ks_buf_view(&changed), err));
+}
+
+bool ks_trusted_keys_set(const struct ks_keystore *store, const char *name, const char *path,
+			 bool dry_run, struct ks_trusted_keys *result, struct ks_error *err)
+{
+	struct job job = { .store = store, .name = name, .dry_run = dry_run };
+	KS_PLACE place = KS_PLACE_NONE;
+	bool ok;
+
+	*result = (struct ks_trusted_keys){ 0 };
+	ok = ks_place_find(&place, NULL, path, err);
+	job.config = place.path;
+	ok = ok && update(&job, &place, result, err);
+	ks_certs_free(&job.kept);
+	if (ok)
+		return true;
+	ks_trusted_keys_free(result);
+	return ks_at(err, path);
+}
+
+void ks_trusted_keys_free(struct ks_trusted_keys *result)
+{
+	free(result->value);
+	*result = (struct ks_trusted_keys){ 0 };
+}
