@@ -12,11 +12,20 @@
 
 /* Reading */
 
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+/*
+ * The time of the last change tells a content that was written under an old time stamp; but a new
+ * link count changes it too, when another name of the file is replaced.
+ */
 bool ks_file_same(const struct stat *a, const struct stat *b)
 {
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
-	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+	       same_time(&a->st_mtim, &b->st_mtim) &&
+	       (same_time(&a->st_ctim, &b->st_ctim) || a->st_nlink != b->st_nlink);
 }
 
 static bool require_regular(const struct stat *st, struct ks_error *err)

@@ -206,6 +206,10 @@ static void each(void *ctx, const struct look *look)
 		run->count[look->facts->inspection.verdict]++;
 	else
 		run->unreadable++;
+	if (look->facts && look->facts->inspection.fault)
+		report_warning("%s: %s signature: %s", look->found->path,
+			       ks_verdict_name(look->facts->inspection.verdict),
+			       look->facts->inspection.fault);
 	if (run->modules)
 		json_object_array_add(run->modules, look_json(look));
 	else if (look->facts && run->long_form)

@@ -91,7 +91,7 @@ static int each_kernel(void *ctx, const struct ks_kernel *kernel, const struct k
 	else
 		status = run_batch(run);
 	ks_certs_free(&run->certs);
-	return ready ? status : STATUS_FAILED;
+	return status;
 }
 
 int look_run(const struct look_args *args, bool strict,

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
 #include <locale.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/report.h"
@@ -34,11 +36,26 @@ static int run(int argc, char **argv)
 	return commands_main(argc, argv);
 }
 
+/* Else the first module opened would be standard error, and get its messages. */
+static void open_standard_files(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
+	open_standard_files();
 	setlocale(LC_ALL, "");
 	/* A reader that has gone must not end a run between two modules. */
 	signal(SIGPIPE, SIG_IGN);
+	/* A limit on file sizes is an error of one write, not the end of all. */
+	signal(SIGXFSZ, SIG_IGN);
 	/* Memory of a large module goes back to the system when it is freed, also from threads. */
 	mallopt(M_MMAP_THRESHOLD, 1 << 20);
 	return report_end(run(argc, argv));

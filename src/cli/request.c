@@ -103,6 +103,7 @@ static int run_kernel(const struct request *r, const char *version,
 	KS_KERNEL kernel = { 0 };
 	KS_MODULES modules = { 0 };
 	struct ks_error err;
+	int status;
 
 	if (ks_kernel_find(&kernel, r->root, version, &err)) {
 		locate.kernel = &kernel;
@@ -114,7 +115,12 @@ static int run_kernel(const struct request *r, const char *version,
 		report_error(&err);
 		return STATUS_FAILED;
 	}
-	return each(ctx, locate.kernel, &modules);
+	for (size_t i = 0; i < modules.faults.count; i++)
+		report_warning("%s", modules.faults.item[i]);
+	if (modules.faults.count && !modules.count)
+		return STATUS_FAILED;
+	status = each(ctx, locate.kernel, &modules);
+	return modules.faults.count ? STATUS_FAILED : status;
 }
 
 int request_each_kernel(const struct request *r,
@@ -186,7 +192,9 @@ bool request_load_signer(const char *root, const char *key, const char *cert, co
 {
 	struct ks_signer_spec spec = { .passphrase = getenv("KBUILD_SIGN_PIN"),
 				       .hash = hash,
-				       .key_id = key_id };
+				       .key_id = key_id,
+				       .key_name = key,
+				       .cert_name = cert };
 	KS_BUF key_bytes = { 0 };
 	KS_BUF cert_bytes = { 0 };
 	struct stat key_st, cert_st;
@@ -196,11 +204,8 @@ bool request_load_signer(const char *root, const char *key, const char *cert, co
 		return false;
 	spec.key = ks_buf_view(&key_bytes);
 	spec.cert = ks_buf_view(&cert_bytes);
-	if (!ks_signer_open(signer, &spec, err)) {
-		if (strcmp(key, cert) != 0)
-			ks_at(err, cert);
-		return ks_at(err, key);
-	}
+	if (!ks_signer_open(signer, &spec, err))
+		return false;
 	warn_permissions(key, &key_st);
 	warn_dates(cert, ks_signer_cert(*signer));
 	return true;
@@ -231,12 +236,20 @@ static bool open_signer(const struct request *r, const struct ks_keysearch *sear
 	return true;
 }
 
+/* An empty variable is as good as none. */
+static const char *variable(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value && value[0] ? value : NULL;
+}
+
 /* What the environment, the configuration file and the kernel say; the options are the caller's. */
 static struct ks_keysearch search_for(const struct request *r, const struct config *config,
 				      const struct ks_kernel *kernel)
 {
 	return (struct ks_keysearch){
-		.environment = { getenv("KERNEL_SIGN_KEY"), getenv("KERNEL_SIGN_CERT"), NULL },
+		.environment = { variable("KERNEL_SIGN_KEY"), variable("KERNEL_SIGN_CERT"), NULL },
 		.config = { config->key, config->cert, config->keys },
 		.config_hash = config->hash,
 		.root = r->root,

@@ -63,21 +63,25 @@ bool ks_kernel_find(struct ks_kernel *kernel, const char *root, const char *vers
 	return found || no_such_kernel(root, version, err);
 }
 
-static bool is_version(DIR *dir, const struct dirent *entry)
+/* A link to another version's directory is a version of its own. */
+static bool is_version(const char *root, const char *parent, const char *name)
 {
-	struct stat st;
+	KS_PLACE place = KS_PLACE_NONE;
+	KS_STRING path = NULL;
+	struct ks_error ignored;
 
-	/* A link to another version's directory is a version of its own. */
-	return entry->d_name[0] != '.' && fstatat(dirfd(dir), entry->d_name, &st, 0) == 0 &&
-	       S_ISDIR(st.st_mode);
+	return name[0] != '.' && ks_string_print(&path, &ignored, "%s/%s", parent, name) &&
+	       ks_place_find(&place, root, path, &ignored) && is_directory(&place);
 }
 
-static bool add_versions(DIR *dir, struct ks_strings *versions, struct ks_error *err)
+static bool add_versions(const char *root, const char *parent, DIR *dir,
+			 struct ks_strings *versions, struct ks_error *err)
 {
 	struct dirent *entry;
 
 	while ((entry = readdir(dir)))
-		if (is_version(dir, entry) && !ks_strings_add(versions, entry->d_name, err))
+		if (is_version(root, parent, entry->d_name) &&
+		    !ks_strings_add(versions, entry->d_name, err))
 			return false;
 	return true;
 }
@@ -101,7 +105,7 @@ bool ks_kernel_versions(const char *root, struct ks_strings *versions, struct ks
 			ks_fd_close(&fd);
 			return ks_fail_memory(err);
 		}
-		ok = add_versions(dir, versions, err);
+		ok = add_versions(root, module_dirs[i], dir, versions, err);
 		closedir(dir);
 		if (!ok)
 			return false;

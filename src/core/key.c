@@ -6,6 +6,8 @@
 #include <openssl/ui.h>
 #include <string.h>
 
+enum { MOST_BLOCKS = 64 }; /* of a PEM file that are looked at */
+
 struct asked {
 	const char *passphrase;
 	bool asked;
@@ -24,11 +26,12 @@ static int give_passphrase(char *buf, int size, int writing, void *data)
 	return (int)len;
 }
 
+/* A block that is no key, or that nothing understands, may stand before it: EC PARAMETERS, say. */
 static EVP_PKEY *first_key(OSSL_STORE_CTX *store)
 {
 	EVP_PKEY *key = NULL;
 
-	while (!key && !OSSL_STORE_eof(store) && !OSSL_STORE_error(store)) {
+	for (int i = 0; i < MOST_BLOCKS && !key && !OSSL_STORE_eof(store); i++) {
 		OSSL_STORE_INFO *info = OSSL_STORE_load(store);
 
 		if (info)

@@ -30,7 +30,9 @@ static struct kmod_ctx *open_kmod(const char *dir, struct ks_error *err)
 	return ctx;
 }
 
-static bool first_path(struct kmod_list *list, size_t skip, char **path, struct ks_error *err)
+/* libkmod's paths begin with the directory it was opened on, made absolute in its own way. */
+static bool first_path(struct kmod_list *list, size_t skip, const char *dir, char **path,
+		       struct ks_error *err)
 {
 	struct kmod_list *entry;
 
@@ -38,7 +40,7 @@ static bool first_path(struct kmod_list *list, size_t skip, char **path, struct 
 	{
 		struct kmod_module *module = kmod_module_get_module(entry);
 		const char *file = kmod_module_get_path(module);
-		bool ok = !file || *path || ks_string_copy(path, file + skip, err);
+		bool ok = !file || *path || ks_string_print(path, err, "%s%s", dir, file + skip);
 
 		kmod_module_unref(module);
 		if (!ok)
@@ -50,7 +52,6 @@ static bool first_path(struct kmod_list *list, size_t skip, char **path, struct 
 bool ks_kmod_lookup(const char *root, const char *dir, const char *name, char **path,
 		    struct ks_error *err)
 {
-	size_t skip = root ? strlen(root) : 0;
 	struct kmod_list *list = NULL;
 	KS_STRING host_dir = NULL;
 	struct kmod_ctx *ctx;
@@ -63,7 +64,7 @@ bool ks_kmod_lookup(const char *root, const char *dir, const char *name, char **
 	if (!ctx)
 		return false;
 	if (kmod_module_new_from_lookup(ctx, name, &list) >= 0)
-		ok = first_path(list, skip, path, err);
+		ok = first_path(list, strlen(kmod_get_dirname(ctx)), dir, path, err);
 	kmod_module_unref_list(list);
 	kmod_unref(ctx);
 	return ok;

@@ -17,6 +17,7 @@ struct search {
 	const struct ks_locate *request;
 	struct ks_modules *modules;
 	struct ks_strings entered; /* directories reached through a link, against loops */
+	const char *top;	   /* where the walk began */
 };
 
 static bool add(struct ks_modules *modules, const char *path, bool by_choice, struct ks_error *err)
@@ -122,6 +123,15 @@ static bool walk_open(struct search *s, const char *path, DIR *dir, bool deep, s
 	return errno ? ks_fail_errno(err, "read directory") : true;
 }
 
+/* What cannot be read below the top is said, and the rest found all the same. */
+static bool note_fault(struct search *s, const char *path, struct ks_error *err)
+{
+	ks_at(err, path);
+	if (strcmp(path, s->top) == 0 || err->sys == ENOMEM)
+		return false;
+	return ks_strings_add(&s->modules->faults, err->text, err);
+}
+
 /* PATH is canonical. */
 static bool walk(struct search *s, const char *path, bool deep, struct ks_error *err)
 {
@@ -132,7 +142,7 @@ static bool walk(struct search *s, const char *path, bool deep, struct ks_error 
 
 	if (!ks_place_find(&place, s->request->load.root, path, err) ||
 	    !ks_place_open(&place, O_RDONLY | O_DIRECTORY, &fd, err))
-		return ks_at(err, path);
+		return note_fault(s, path, err);
 	dir = fdopendir(fd);
 	if (!dir) {
 		ks_fd_close(&fd);
@@ -146,7 +156,7 @@ static bool walk(struct search *s, const char *path, bool deep, struct ks_error 
 static bool walk_tree(const struct ks_locate *request, const char *path, bool deep,
 		      struct ks_modules *modules, struct ks_error *err)
 {
-	struct search s = { .request = request, .modules = modules };
+	struct search s = { .request = request, .modules = modules, .top = path };
 	bool ok = walk(&s, path, deep, err);
 
 	ks_strings_free(&s.entered);
@@ -280,9 +290,8 @@ static bool add_path(const struct ks_locate *request, const char *path, struct k
 
 	struct stat st;
 
-	if (!ks_place_find(&place, request->load.root, path, err))
-		return ks_at(err, path);
-	if (fstatat(place.dir, place.name, &st, AT_SYMLINK_NOFOLLOW))
+	if (!ks_place_find(&place, request->load.root, path, err) ||
+	    fstatat(place.dir, place.name, &st, AT_SYMLINK_NOFOLLOW))
 		return add(modules, path, true, err);
 	return add(modules, place.path, true, err);
 }
@@ -345,9 +354,11 @@ static bool locate_names(const struct ks_locate *request, struct ks_modules *mod
 {
 	for (size_t i = 0; i < request->names; i++) {
 		const char *name = request->name[i];
+		bool ok = ks_locate_is_path(name) ? add_path(request, name, modules, err) :
+						    add_name(request, name, modules, err);
 
-		if (ks_locate_is_path(name) ? !add_path(request, name, modules, err) :
-					      !add_name(request, name, modules, err))
+		if (!ok && (err->code != KS_ERR_MISSING ||
+			    !ks_strings_add(&modules->faults, err->text, err)))
 			return false;
 	}
 	sort(modules);
@@ -377,5 +388,6 @@ void ks_modules_free(struct ks_modules *modules)
 	for (size_t i = 0; i < modules->count; i++)
 		free(modules->item[i].path);
 	free(modules->item);
+	ks_strings_free(&modules->faults);
 	*modules = (struct ks_modules){ 0 };
 }

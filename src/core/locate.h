@@ -29,7 +29,8 @@ struct ks_modules {
 	struct ks_found *item; /* sorted by path, no path twice */
 	size_t count;
 	size_t cap;
-	size_t out_of_tree; /* how many of them */
+	size_t out_of_tree;	  /* how many of them */
+	struct ks_strings faults; /* an error line for each thing that could not be found */
 };
 
 #define KS_MODULES __attribute__((cleanup(ks_modules_free))) struct ks_modules
@@ -40,8 +41,10 @@ bool ks_locate_is_path(const char *name);
 /*
  * Out of tree is what modules.order of the kernel does not name; without that file, what lies in
  * updates/ or carries no "intree: Y" (every module is read then).  A name is resolved as libkmod
- * does, by modules.dep and then by file name, '-' and '_' alike.  KS_ERR_MISSING for a name, a
- * path's directory or a DIR that is not there; an empty result is no error.
+ * does, by modules.dep and then by file name, '-' and '_' alike.  A name that stands
+ * for nothing and a directory that cannot be read go into faults, and the rest is found all the
+ * same; a path that leads nowhere is left to who reads it.  Fails for want of memory, or where the
+ * kernel's own files or DIR cannot be read; an empty result is no error.
  */
 KS_MUST_CHECK bool ks_locate(const struct ks_locate *request, struct ks_modules *modules,
 			     struct ks_error *err);

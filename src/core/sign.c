@@ -33,7 +33,9 @@ static bool by_signer(struct ks_signature *signature, struct ks_view image,
 	enum ks_verdict verdict;
 
 	*is_ours = false;
-	if (strcmp(signature->signer[0].digest, ks_signer_hash(signer)) != 0)
+	/* RSA-PSS by this very key holds, and no kernel takes it. */
+	if (strcmp(signature->signer[0].digest, ks_signer_hash(signer)) != 0 ||
+	    strcmp(signature->signer[0].algorithm, ks_signer_algorithm(signer)) != 0)
 		return true;
 	if (!ks_signature_check(signature, 0, image, ks_signer_cert(signer), &verdict, err))
 		return false;

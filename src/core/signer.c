@@ -3,7 +3,9 @@
 
 #include <openssl/err.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/strings.h"
 #include "core/cert.h"
 #include "core/key.h"
 #include "core/signature.h"
@@ -13,6 +15,7 @@ struct ks_signer {
 	X509 *cert;
 	const EVP_MD *md;
 	unsigned int flags; /* for CMS_add1_signer() */
+	char *algorithm;    /* what its messages say of the signature */
 };
 
 static bool check_key_type(const EVP_PKEY *key, struct ks_error *err)
@@ -44,7 +47,7 @@ static bool check_key_id(const struct ks_signer *s, struct ks_error *err)
 }
 
 /* OpenSSL 3.0 takes some pairs of key and digest and fails only when it signs. */
-static bool try_out(const struct ks_signer *s, struct ks_error *err)
+static bool try_out(struct ks_signer *s, struct ks_error *err)
 {
 	struct ks_view nothing = ks_view_of("", 0);
 	KS_BUF message = { 0 };
@@ -62,7 +65,7 @@ static bool try_out(const struct ks_signer *s, struct ks_error *err)
 	if (verdict != KS_VERDICT_GOOD)
 		return ks_fail(err, KS_ERR_KEY,
 			       "what the key signs, the certificate does not verify");
-	return true;
+	return ks_string_copy(&s->algorithm, signature.signer[0].algorithm, err);
 }
 
 static bool set_up(struct ks_signer *s, const struct ks_signer_spec *spec, struct ks_error *err)
@@ -76,9 +79,16 @@ static bool set_up(struct ks_signer *s, const struct ks_signer_spec *spec, struc
 			       "unknown hash '%s' (sha256, sha384, sha512, "
 			       "sha3-256, sha3-384, sha3-512 are what kernels know)",
 			       spec->hash);
-	return ks_key_parse(spec->key, spec->passphrase, &s->key, err) &&
-	       check_key_type(s->key, err) && ks_cert_parse(spec->cert, &s->cert, err) &&
-	       check_pair(s, err) && check_key_id(s, err) && try_out(s, err);
+	if (!ks_key_parse(spec->key, spec->passphrase, &s->key, err) ||
+	    !check_key_type(s->key, err))
+		return ks_at(err, spec->key_name);
+	if (!ks_cert_parse(spec->cert, &s->cert, err) || !check_key_id(s, err))
+		return ks_at(err, spec->cert_name);
+	if (check_pair(s, err) && try_out(s, err))
+		return true;
+	if (strcmp(spec->key_name, spec->cert_name) != 0)
+		ks_at(err, spec->cert_name);
+	return ks_at(err, spec->key_name);
 }
 
 bool ks_signer_open(struct ks_signer **signer, const struct ks_signer_spec *spec,
@@ -145,11 +155,17 @@ const char *ks_signer_hash(const struct ks_signer *signer)
 	return OBJ_nid2ln(EVP_MD_get_type(signer->md));
 }
 
+const char *ks_signer_algorithm(const struct ks_signer *signer)
+{
+	return signer->algorithm;
+}
+
 void ks_signer_free(struct ks_signer *signer)
 {
 	if (!signer)
 		return;
 	EVP_PKEY_free(signer->key);
 	X509_free(signer->cert);
+	free(signer->algorithm);
 	free(signer);
 }

@@ -8,11 +8,12 @@
 struct ks_signer;
 
 struct ks_signer_spec {
-	struct ks_view key;	/* a private key in PEM or DER, maybe encrypted */
-	const char *passphrase; /* for it, or NULL */
-	struct ks_view cert;	/* its certificate in PEM or DER */
-	const char *hash;	/* as OpenSSL and the kernel name it: "sha256", "sha3-512" */
-	bool key_id;		/* name the signer by subject key id, not by issuer and serial */
+	const char *key_name, *cert_name; /* for errors, which say whose fault it is */
+	struct ks_view key;		  /* a private key in PEM or DER, maybe encrypted */
+	const char *passphrase;		  /* for it, or NULL */
+	struct ks_view cert;		  /* its certificate in PEM or DER */
+	const char *hash; /* as OpenSSL and the kernel name it: "sha256", "sha3-512" */
+	bool key_id;	  /* name the signer by subject key id, not by issuer and serial */
 };
 
 /*
@@ -32,7 +33,8 @@ KS_MUST_CHECK bool ks_signer_sign(const struct ks_signer *signer, struct ks_view
 
 /* Borrowed from the signer. */
 X509 *ks_signer_cert(const struct ks_signer *signer);
-const char *ks_signer_hash(const struct ks_signer *signer); /* OpenSSL's long name */
+const char *ks_signer_hash(const struct ks_signer *signer);	 /* OpenSSL's long name */
+const char *ks_signer_algorithm(const struct ks_signer *signer); /* as in struct ks_signer_id */
 
 void ks_signer_free(struct ks_signer *signer);
 
