@@ -339,7 +339,7 @@ bool ks_file_replace(const struct ks_place *place, const struct stat *old, struc
 	KS_FD from = -1;
 	struct stat st;
 
-	if (!open_regular(place, &from, &st, err))
+	if (!still_there(place, old, err) || !open_regular(place, &from, &st, err))
 		return false;
 	if (!ks_file_same(old, &st))
 		return ks_fail(err, KS_ERR_CHANGED, "changed by another program meanwhile");

@@ -38,8 +38,8 @@ static bool is_harmless(uint32_t point)
 	if (point < 0x20 || (point >= 0x7f && point < 0xa0))
 		return false;
 	/* Bidirectional overrides and isolates, line and paragraph separators. */
-	return !(point == 0x200e || point == 0x200f || (point >= 0x2028 && point <= 0x202e) ||
-		 (point >= 0x2066 && point <= 0x2069));
+	return !(point == 0x061c || point == 0x200e || point == 0x200f ||
+		 (point >= 0x2028 && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069));
 }
 
 char *ks_text_escape(const char *raw)

@@ -12,12 +12,13 @@
 
 #include "base/strings.h"
 
-/* The first byte of a certificate in DER: SEQUENCE. */
-enum { DER_SEQUENCE = 0x30 };
+/* How a certificate in DER begins: a SEQUENCE of more than 127 bytes. */
+enum { DER_SEQUENCE = 0x30, DER_LONG_LENGTH = 0x80 };
 
 bool ks_cert_is_der(struct ks_view file)
 {
-	return file.len && file.data[0] == DER_SEQUENCE;
+	/* Text that begins with a '0' is not followed by a byte like that. */
+	return file.len > 1 && file.data[0] == DER_SEQUENCE && (file.data[1] & DER_LONG_LENGTH);
 }
 
 bool ks_cert_parse(struct ks_view file, X509 **cert, struct ks_error *err)
@@ -29,7 +30,7 @@ bool ks_cert_parse(struct ks_view file, X509 **cert, struct ks_error *err)
 	if (ks_cert_is_der(file))
 		*cert = d2i_X509_bio(bio, NULL);
 	else
-		*cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+		*cert = PEM_read_bio_X509(bio, NULL, ks_no_passphrase, NULL);
 	ERR_clear_error();
 	if (!*cert)
 		return ks_fail(err, KS_ERR_KEY, "no certificate in it, neither PEM nor DER");
@@ -86,6 +87,11 @@ bool ks_name_short(const X509_NAME *name, char **text, struct ks_error *err)
 	len = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
 	if (len < 0) {
 		ERR_clear_error();
+		return ks_name_full(name, text, err);
+	}
+	/* A zero byte would end the name for a reader, but not for a kernel. */
+	if (memchr(utf8, '\0', (size_t)len)) {
+		OPENSSL_free(utf8);
 		return ks_name_full(name, text, err);
 	}
 	*text = strndup((char *)utf8, (size_t)len);

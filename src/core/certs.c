@@ -51,7 +51,7 @@ bool ks_certs_parse(struct ks_certs *certs, struct ks_view file, struct ks_error
 	X509_free(cert);
 	if (!ks_bio_open(file, &bio, err))
 		return false;
-	while ((cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)))
+	while ((cert = PEM_read_bio_X509(bio, NULL, ks_no_passphrase, NULL)))
 		if (!add(certs, cert, err))
 			return false;
 	ERR_clear_error();

@@ -58,16 +58,20 @@ static struct ks_view without_return(struct ks_view line)
 	return line;
 }
 
-/* The last line for which TEST holds; its data is NULL where there is none. */
-static struct ks_view find_line(struct ks_view config, const char *symbol,
-				bool (*test)(struct ks_view line, const char *symbol))
+static bool says(struct ks_view line, const char *symbol)
+{
+	return sets(line, symbol) || unsets(line, symbol);
+}
+
+/* The last line that sets or unsets SYMBOL; its data is NULL where there is none. */
+static struct ks_view find_line(struct ks_view config, const char *symbol)
 {
 	struct ks_view found = { NULL, 0 };
 
 	while (config.len) {
 		struct ks_view line = without_return(take_line(&config));
 
-		if (test(line, symbol))
+		if (says(line, symbol))
 			found = line;
 	}
 	return found;
@@ -75,11 +79,11 @@ static struct ks_view find_line(struct ks_view config, const char *symbol,
 
 bool ks_kconfig_get(struct ks_view config, const char *symbol, char **value, struct ks_error *err)
 {
-	struct ks_view line = find_line(config, symbol, sets);
+	struct ks_view line = find_line(config, symbol);
 	size_t name = strlen(symbol) + 1;
 
 	*value = NULL;
-	if (!line.data)
+	if (!line.data || unsets(line, symbol))
 		return true;
 	*value = unquoted(ks_view_of(line.data + name, line.len - name));
 	return *value ? true : ks_fail_memory(err);
@@ -139,7 +143,7 @@ bool ks_kconfig_set_string(struct ks_view config, const char *symbol, const char
 			   const char *after, struct ks_buf *out, bool *changed,
 			   struct ks_error *err)
 {
-	struct ks_view old = find_line(config, symbol, sets);
+	struct ks_view old = find_line(config, symbol);
 	KS_BUF line = { 0 };
 
 	if (!make_line(&line, symbol, value, err))
@@ -147,9 +151,7 @@ bool ks_kconfig_set_string(struct ks_view config, const char *symbol, const char
 	*changed = !old.data || !ks_view_equal(old, ks_buf_view(&line));
 	if (!*changed)
 		return true;
-	if (!old.data)
-		old = find_line(config, symbol, unsets);
 	if (old.data)
 		return exchange(config, old, ks_buf_view(&line), out, err);
-	return insert(config, find_line(config, after, sets), ks_buf_view(&line), out, err);
+	return insert(config, find_line(config, after), ks_buf_view(&line), out, err);
 }

@@ -31,16 +31,21 @@ static struct kmod_ctx *open_kmod(const char *dir, struct ks_error *err)
 }
 
 /* libkmod's paths begin with the directory it was opened on, made absolute in its own way. */
-static bool first_path(struct kmod_list *list, size_t skip, const char *dir, char **path,
+static bool first_path(struct kmod_list *list, const char *prefix, const char *dir, char **path,
 		       struct ks_error *err)
 {
+	size_t len = strlen(prefix);
 	struct kmod_list *entry;
 
 	kmod_list_foreach(entry, list)
 	{
 		struct kmod_module *module = kmod_module_get_module(entry);
 		const char *file = kmod_module_get_path(module);
-		bool ok = !file || *path || ks_string_print(path, err, "%s%s", dir, file + skip);
+		/* An absolute path in modules.dep is handed out as it stands there. */
+		bool below = file && strncmp(file, prefix, len) == 0;
+		bool ok = !file || *path ||
+			  ks_string_print(path, err, "%s%s", below ? dir : "",
+					  below ? file + len : file);
 
 		kmod_module_unref(module);
 		if (!ok)
@@ -64,7 +69,7 @@ bool ks_kmod_lookup(const char *root, const char *dir, const char *name, char **
 	if (!ctx)
 		return false;
 	if (kmod_module_new_from_lookup(ctx, name, &list) >= 0)
-		ok = first_path(list, strlen(kmod_get_dirname(ctx)), dir, path, err);
+		ok = first_path(list, kmod_get_dirname(ctx), dir, path, err);
 	kmod_module_unref_list(list);
 	kmod_unref(ctx);
 	return ok;

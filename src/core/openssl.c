@@ -34,6 +34,12 @@ bool ks_fail_openssl(struct ks_error *err, enum ks_code code, const char *what)
 	return false;
 }
 
+int ks_no_passphrase(char *buf, int size, int writing, void *data)
+{
+	(void)buf, (void)size, (void)writing, (void)data;
+	return -1;
+}
+
 bool ks_bio_open(struct ks_view view, BIO **bio, struct ks_error *err)
 {
 	if (view.len > INT_MAX)

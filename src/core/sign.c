@@ -14,6 +14,7 @@ enum { TRIES = 5 }; /* at a file that other programs keep changing */
 
 struct job {
 	const struct ks_sign *how;
+	const struct ks_signer *signer; /* NULL where signatures are taken off */
 	bool spare_others;
 	struct ks_sign_result *result;
 };
@@ -27,19 +28,24 @@ static bool is_plain(const struct ks_signature *signature, const struct ks_trail
 	       ks_trailer_parse(t->image).kind == KS_TRAILER_NONE;
 }
 
-static bool by_signer(struct ks_signature *signature, struct ks_view image,
-		      const struct ks_signer *signer, bool *is_ours, struct ks_error *err)
+/* *IS_THIS: exactly what SIGNER would make.  *IS_OURS: by its key, whatever becomes of it. */
+static bool compare(struct ks_signature *signature, const struct ks_trailer *t,
+		    const struct ks_signer *signer, bool *is_this, bool *is_ours,
+		    struct ks_error *err)
 {
-	enum ks_verdict verdict;
+	enum ks_verdict verdict = KS_VERDICT_UNKNOWN_SIGNER;
 
-	*is_ours = false;
-	/* RSA-PSS by this very key holds, and no kernel takes it. */
-	if (strcmp(signature->signer[0].digest, ks_signer_hash(signer)) != 0 ||
-	    strcmp(signature->signer[0].algorithm, ks_signer_algorithm(signer)) != 0)
-		return true;
-	if (!ks_signature_check(signature, 0, image, ks_signer_cert(signer), &verdict, err))
-		return false;
-	*is_ours = verdict == KS_VERDICT_GOOD;
+	*is_this = *is_ours = false;
+	for (size_t i = 0; i < signature->count && !*is_ours; i++) {
+		if (!ks_signature_check(signature, i, t->image, ks_signer_cert(signer), &verdict,
+					err))
+			return false;
+		*is_ours = verdict != KS_VERDICT_UNKNOWN_SIGNER;
+	}
+	/* RSA-PSS by this very key holds, and no kernel takes it: the algorithm counts too. */
+	*is_this = verdict == KS_VERDICT_GOOD && is_plain(signature, t) &&
+		   strcmp(signature->signer[0].digest, ks_signer_hash(signer)) == 0 &&
+		   strcmp(signature->signer[0].algorithm, ks_signer_algorithm(signer)) == 0;
 	return true;
 }
 
@@ -56,17 +62,15 @@ static bool look(const struct job *job, const struct ks_module *m, bool *finishe
 		 struct ks_error *err)
 {
 	struct ks_trailer t = ks_module_trailer(m);
-	const struct ks_signer *signer = job->how->signer;
 	KS_SIGNATURE signature = { 0 };
-	bool is_ours = false;
+	bool is_this = false, is_ours = false;
 	const char *name;
 
 	if (t.kind != KS_TRAILER_WHOLE || !ks_signature_parse(t.message, &signature, err))
 		return true;
-	if (signer && is_plain(&signature, &t) &&
-	    !by_signer(&signature, t.image, signer, &is_ours, err))
+	if (job->signer && !compare(&signature, &t, job->signer, &is_this, &is_ours, err))
 		return false;
-	if (is_ours && !job->how->force) {
+	if (is_this && !job->how->force) {
 		job->result->outcome = KS_OUTCOME_ALREADY_SIGNED;
 		*finished = true;
 	} else if (!is_ours && job->spare_others && ks_kernel_owns(m->place.path)) {
@@ -101,7 +105,7 @@ static bool sign_and_store(const struct job *job, struct ks_module *m, struct ks
 {
 	KS_BUF message = { 0 };
 
-	return ks_signer_sign(job->how->signer, ks_buf_view(&m->content), &message, err) &&
+	return ks_signer_sign(job->signer, ks_buf_view(&m->content), &message, err) &&
 	       ks_module_append(m, ks_buf_view(&message), err) && ks_module_store(m, err);
 }
 
@@ -155,7 +159,7 @@ static bool try_often(const char *path, const struct job *job,
 bool ks_sign_module(const char *path, const struct ks_sign *how, bool spare_others,
 		    struct ks_sign_result *result, struct ks_error *err)
 {
-	struct job job = { how, spare_others && !how->force, result };
+	struct job job = { how, how->signer, spare_others && !how->force, result };
 
 	return try_often(path, &job, sign_once, err);
 }
@@ -163,7 +167,7 @@ bool ks_sign_module(const char *path, const struct ks_sign *how, bool spare_othe
 bool ks_unsign_module(const char *path, const struct ks_sign *how, bool spare_others,
 		      struct ks_sign_result *result, struct ks_error *err)
 {
-	struct job job = { how, spare_others && !how->force, result };
+	struct job job = { how, NULL, spare_others && !how->force, result };
 
 	return try_often(path, &job, unsign_once, err);
 }

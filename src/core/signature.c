@@ -141,11 +141,17 @@ static bool digest_image(const EVP_MD *md, struct ks_view image, BIO **chain, st
 static const EVP_MD *digest_of(CMS_SignerInfo *info)
 {
 	const ASN1_OBJECT *object;
+	const EVP_MD *md;
 	X509_ALGOR *digest;
+	EVP_MD *fetched;
 
 	CMS_SignerInfo_get0_algs(info, NULL, NULL, &digest, NULL);
 	X509_ALGOR_get0(&object, NULL, NULL, digest);
-	return EVP_get_digestbyobj(object);
+	md = EVP_get_digestbyobj(object);
+	/* OpenSSL knows names of digests that it no longer does. */
+	fetched = md ? EVP_MD_fetch(NULL, EVP_MD_get0_name(md), NULL) : NULL;
+	EVP_MD_free(fetched);
+	return fetched ? md : NULL;
 }
 
 static bool holds(CMS_SignerInfo *info, BIO *chain)

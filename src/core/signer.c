@@ -68,6 +68,11 @@ static bool try_out(struct ks_signer *s, struct ks_error *err)
 	return ks_string_copy(&s->algorithm, signature.signer[0].algorithm, err);
 }
 
+static bool blame(struct ks_error *err, const char *name)
+{
+	return name ? ks_at(err, name) : false;
+}
+
 static bool set_up(struct ks_signer *s, const struct ks_signer_spec *spec, struct ks_error *err)
 {
 	s->flags = CMS_NOCERTS | CMS_BINARY | CMS_NOSMIMECAP | CMS_NOATTR;
@@ -81,14 +86,14 @@ static bool set_up(struct ks_signer *s, const struct ks_signer_spec *spec, struc
 			       spec->hash);
 	if (!ks_key_parse(spec->key, spec->passphrase, &s->key, err) ||
 	    !check_key_type(s->key, err))
-		return ks_at(err, spec->key_name);
+		return blame(err, spec->key_name);
 	if (!ks_cert_parse(spec->cert, &s->cert, err) || !check_key_id(s, err))
-		return ks_at(err, spec->cert_name);
+		return blame(err, spec->cert_name);
 	if (check_pair(s, err) && try_out(s, err))
 		return true;
-	if (strcmp(spec->key_name, spec->cert_name) != 0)
+	if (spec->key_name && spec->cert_name && strcmp(spec->key_name, spec->cert_name) != 0)
 		ks_at(err, spec->cert_name);
-	return ks_at(err, spec->key_name);
+	return blame(err, spec->key_name);
 }
 
 bool ks_signer_open(struct ks_signer **signer, const struct ks_signer_spec *spec,

@@ -8,7 +8,7 @@
 struct ks_signer;
 
 struct ks_signer_spec {
-	const char *key_name, *cert_name; /* for errors, which say whose fault it is */
+	const char *key_name, *cert_name; /* for errors, to say whose fault it is; or NULL */
 	struct ks_view key;		  /* a private key in PEM or DER, maybe encrypted */
 	const char *passphrase;		  /* for it, or NULL */
 	struct ks_view cert;		  /* its certificate in PEM or DER */

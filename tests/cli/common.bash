@@ -93,7 +93,7 @@ module() {
 	local path=$1 from=$FIXTURES/${2:-plain}.ko
 	[[ $path == /* ]] || path=$tree/$path
 	mkdir -p "${path%/*}"
-	pack "$path" <"$from" >"$path"
+	pack "${path##*/}" <"$from" >"$path"
 }
 
 # pack NAME, unpack FILE: the compressions, by name.

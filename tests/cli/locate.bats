@@ -84,7 +84,6 @@ list() { ks 0 sign "${key[@]}" -n "$@"; }
 }
 
 @test "a root with lib -> usr/lib, one with usr/lib only, one with both" {
-	local moved
 	module extra/a.ko
 	mkdir "$root/usr"
 	mv "$root/lib" "$root/usr/lib"

@@ -2,10 +2,13 @@
 """Breaks good modules and whole trees in each way that the judge is there for: a judge that says
 yes to all would prove nothing. Each function returns faults, as the judge does; here a
 fault is a broken thing that went through, or a good one that did not."""
+import dataclasses
 import os
+import re
 import shutil
 
 import judge
+from answers import EXIT, judge_answers
 from manifest import judge_touched, manifest
 
 
@@ -128,3 +131,43 @@ def doubt_manifests(scratch):
         if not judge_touched(before, manifest(root), ["expected"]):
             faults.append(f"went through: {name}")
     return faults
+
+
+def wrong_answers(case, answers):
+    """(what is wrong with it, the answers with that put in), one after the other; the right ones are given."""
+
+    def replaced(form, index, value):
+        answer = list(getattr(answers, form))
+        answer[index] = value
+        return dataclasses.replace(answers, **{form: tuple(answer)})
+
+    forms = [field.name for field in dataclasses.fields(answers)]
+    for form in forms:
+        status, out, _ = getattr(answers, form)
+        for other in {0, 1, 2, 3, 4, 124} - {status}:
+            yield f"{form}: exit status {other}", replaced(form, 0, other)
+        yield f"{form}: a complaint", replaced(form, 2, "complaint")
+        if form == "quiet":
+            yield f"{form}: a line", replaced(form, 1, "good\n")
+            continue
+        yield f"{form}: nothing", replaced(form, 1, "")
+        yield f"{form}: twice", replaced(form, 1, out + out)
+        for other in set(EXIT) - {case.verdict}:
+            changed = re.sub(rf'(: |"verdict": ?"|  verdict +){case.verdict}', rf"\g<1>{other}", out, count=1)
+            yield f"{form}: the verdict {other}", replaced(form, 1, changed)
+        for word in case.words if form in ("verify", "status") or case.verdict in ("malformed", "unsupported") else ():
+            yield f"{form}: without {word}", replaced(form, 1, re.sub(word, "x", out, flags=re.I))
+    for form in ("verify_json", "status_json"):
+        out = getattr(answers, form)[1]
+        yield f"{form}: cut short", replaced(form, 1, out[:-3])
+        for name, value in re.findall(r'"(\w+)": ?(".*?"|\d+|true|false|null)', out):
+            other = "7777777" if value[0].isdigit() else '"x"'
+            changed = re.sub(rf'"{name}": ?{re.escape(value)}', f'"{name}": {other}', out)
+            yield f"{form}: {name} is {other}", replaced(form, 1, changed)
+
+
+def doubt_answers(case, path, answers):
+    """ANSWERS are the right ones for the case."""
+    faults = judge_answers(case, path, answers)
+    return faults + [f"went through, {case.verdict}: {what}" for what, wrong in wrong_answers(case, answers)
+                     if not judge_answers(case, path, wrong)]

@@ -40,8 +40,7 @@ void assert_says(const char *part);
 /* --- the scratch directory ------------------------------------------------------------------ */
 
 /* A test with a directory of its own, which is removed with all that is in it. */
-#define scratch_test(name) \
-	cmocka_unit_test_setup_teardown(name, scratch_make, scratch_remove)
+#define scratch_test(name) cmocka_unit_test_setup_teardown(name, scratch_make, scratch_remove)
 
 int scratch_make(void **state);
 int scratch_remove(void **state);

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <endian.h>
@@ -1167,28 +1169,43 @@ static void test_none(void **state)
 
 /* --- what a kernel's reader objects to ----------------------------------------------------- */
 
-/* Each bit is turned, and the file cut everywhere: no byte behind it is read, no text is empty. */
+/* The end of a page behind which nothing may be read; the libraries have no sanitizer in them. */
+static uint8_t *map_edge(size_t page)
+{
+	uint8_t *pages =
+		mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	assert_true(pages != MAP_FAILED);
+	assert_int_equal(mprotect(pages + page, page, PROT_NONE), 0);
+	return pages + page;
+}
+
+static void object(const struct ks_codec *codec, const uint8_t *file, size_t len)
+{
+	const char *text = codec->objection(ks_view_of(file, len));
+
+	assert_true(!text || *text);
+}
+
+/* FILE is cut everywhere, and each bit is turned: no byte outside is read, no text is empty. */
 static void object_to_damage(const struct ks_codec *codec, struct ks_view file)
 {
-	KS_BUF flipped = { 0 };
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	uint8_t *edge = map_edge(page);
 
-	for (size_t len = 0; len < file.len; len++) {
-		KS_BUF cut = { 0 };
-		const char *text;
-
-		append(&cut, file.data, len);
-		text = codec->objection(ks_buf_view(&cut));
-		assert_true(!text || *text);
+	for (size_t len = file.len; len > 0; len--) {
+		memcpy(edge - len, file.data, len);
+		object(codec, edge - len, len);
 	}
-	append_view(&flipped, file);
+	memcpy(edge - file.len, file.data, file.len);
 	for (size_t i = 0; i < file.len * 8; i++) {
-		const char *text;
+		uint8_t *byte = edge - file.len + i / 8;
 
-		flipped.data[i / 8] ^= (uint8_t)(1u << i % 8);
-		text = codec->objection(ks_buf_view(&flipped));
-		assert_true(!text || *text);
-		flipped.data[i / 8] ^= (uint8_t)(1u << i % 8);
+		*byte ^= (uint8_t)(1u << i % 8);
+		object(codec, edge - file.len, file.len);
+		*byte ^= (uint8_t)(1u << i % 8);
 	}
+	assert_int_equal(munmap(edge - page, 2 * page), 0);
 }
 
 /* TEXT is NULL for a file that a kernel takes.  Small files are damaged too. */
@@ -1205,7 +1222,7 @@ static void expect_objection(const struct ks_codec *codec, struct ks_view file, 
 	} else if (said) {
 		fail_msg("%s", said);
 	}
-	if (file.len <= 600)
+	if (file.len && file.len <= 600)
 		object_to_damage(codec, file);
 }
 
@@ -1256,6 +1273,17 @@ static void test_objection_to_empty_second(void **state)
 	pack_text(*state, "content", &file);
 	pack_text(*state, "", &file);
 	expect_objection(*state, ks_buf_view(&file), second(*state));
+}
+
+/* What unpack refuses is at least not taken for a second one. */
+static void test_objection_to_garbage(void **state)
+{
+	const struct ks_codec *codec = *state;
+	KS_BUF file = { 0 };
+
+	pack_text(codec, "module", &file);
+	append(&file, "~Module signature appended~\n", 28);
+	assert_null(codec->objection(ks_buf_view(&file)));
 }
 
 static void test_objection_none(void **state)
@@ -1318,6 +1346,9 @@ static void test_objection_gzip_inside(void **state)
 	pack(&ks_codec_gzip, ks_buf_view(&random), &file);
 	assert_non_null(memmem(file.data + 10, file.len - 10, inner.data, inner.len));
 	expect_objection(&ks_codec_gzip, ks_buf_view(&file), NULL);
+	append(&file, "", 1);
+	expect_objection(&ks_codec_gzip, ks_buf_view(&file), NULL);
+	file.len--;
 	pack_text(&ks_codec_gzip, "lost", &file);
 	expect_objection(&ks_codec_gzip, ks_buf_view(&file), second(&ks_codec_gzip));
 }
@@ -1517,17 +1548,37 @@ static void test_objection_xz_missing_blocks(void **state)
 	}
 }
 
-/* The header of a Block says that it is longer than the whole Block, and the file, are. */
-static void test_objection_xz_long_header(void **state)
+/* A footer with the right CRC that says that the Index is larger than the file. */
+static void test_objection_xz_far_index(void **state)
 {
 	KS_BUF file = { 0 };
+	lzma_stream_flags footer;
 
 	(void)state;
 	pack_text(&ks_codec_xz, "content", &file);
-	file.data[XZ_BLOCK] = 0xff;
+	assert_int_equal(lzma_stream_footer_decode(&footer, file.data + file.len - 12), LZMA_OK);
+	footer.backward_size = LZMA_BACKWARD_SIZE_MAX;
+	assert_int_equal(lzma_stream_footer_encode(&footer, file.data + file.len - 12), LZMA_OK);
 	assert_null(ks_codec_xz.objection(ks_buf_view(&file)));
-	file.data[XZ_BLOCK] = 0;
-	assert_null(ks_codec_xz.objection(ks_buf_view(&file)));
+	footer.backward_size = (file.len - 11) / 4 * 4;
+	assert_int_equal(lzma_stream_footer_encode(&footer, file.data + file.len - 12), LZMA_OK);
+	object_to_damage(&ks_codec_xz, ks_buf_view(&file));
+}
+
+/* Records of two bytes each, the shortest there are. */
+static void test_objection_xz_many_blocks(void **state)
+{
+	KS_BUF plain = { 0 };
+	KS_BUF blocks = { 0 };
+	KS_BUF file = { 0 };
+
+	(void)state;
+	fill_mixed(&plain, 2000);
+	xz_blocks(ks_buf_view(&plain), 1, &blocks);
+	expect_objection(&ks_codec_xz, ks_buf_view(&blocks), NULL);
+	pack_text(&ks_codec_xz, "first", &file);
+	append_view(&file, ks_buf_view(&blocks));
+	expect_objection(&ks_codec_xz, ks_buf_view(&file), second(&ks_codec_xz));
 }
 
 static void test_objection_xz_dictionary(void **state)
@@ -1738,6 +1789,7 @@ static const struct CMUnitTest tests[] = {
 	EACH(test_objection_to_ours),
 	EACH(test_objection_to_second),
 	EACH(test_objection_to_empty_second),
+	EACH(test_objection_to_garbage),
 	cmocka_unit_test(test_objection_none),
 	cmocka_unit_test(test_objection_gzip_header),
 	cmocka_unit_test(test_objection_gzip_zeros),
@@ -1747,7 +1799,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_objection_xz_filters),
 	cmocka_unit_test(test_objection_xz_blocks),
 	cmocka_unit_test(test_objection_xz_missing_blocks),
-	cmocka_unit_test(test_objection_xz_long_header),
+	cmocka_unit_test(test_objection_xz_far_index),
+	cmocka_unit_test(test_objection_xz_many_blocks),
 	cmocka_unit_test(test_objection_xz_dictionary),
 	cmocka_unit_test(test_objection_xz_padding),
 	cmocka_unit_test(test_objection_zstd_skippable),

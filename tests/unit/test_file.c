@@ -126,8 +126,8 @@ static void reading_gives_all_bytes(void **state)
 
 		fill(&content, sizes[i], 3);
 		write_file(in_scratch("file"), ks_buf_view(&content));
-		assert_ok(ks_file_read_path(NULL, in_scratch("file"), SIZE_MAX, &there, &st,
-					    &error));
+		assert_ok(
+			ks_file_read_path(NULL, in_scratch("file"), SIZE_MAX, &there, &st, &error));
 		assert_view_equal(ks_buf_view(&there), ks_buf_view(&content));
 		assert_true(there.cap <= sizes[i] + 1);
 		now = stat_of(in_scratch("file"));
@@ -255,6 +255,17 @@ static int read_it(void *arg)
 	return error.sys == EACCES ? 0 : 3;
 }
 
+/* Its size is no size: what is read is more than that, and never taken for all of it. */
+static void a_file_of_the_kernel_is_not_read_in_part(void **state)
+{
+	KS_BUF there = { 0 };
+
+	(void)state;
+	error = (struct ks_error){ 0 };
+	assert_false(read_limited("/proc/self/status", 1 << 20, &there));
+	assert_int_not_equal(error.code, KS_ERR_NONE);
+}
+
 static void a_file_that_may_not_be_read(void **state)
 {
 	(void)state;
@@ -306,10 +317,10 @@ static void sameness_is_inode_size_and_times(void **state)
 	write_text(in_scratch("file"), "x");
 	a = b = stat_of(in_scratch("file"));
 	assert_true(ks_file_same(&a, &b));
-#define DIFFERS(field)                        \
-	do {                                  \
-		b = a;                        \
-		b.field++;                    \
+#define DIFFERS(field)                              \
+	do {                                        \
+		b = a;                              \
+		b.field++;                          \
 		assert_false(ks_file_same(&a, &b)); \
 	} while (0)
 	DIFFERS(st_dev);
@@ -322,8 +333,13 @@ static void sameness_is_inode_size_and_times(void **state)
 #undef DIFFERS
 	b = a;
 	b.st_atim.tv_sec++;
-	b.st_nlink++;
 	assert_true(ks_file_same(&a, &b));
+	/* Another name of it came or went: that is the time of a change, and no change of content. */
+	b.st_nlink++;
+	b.st_ctim.tv_nsec++;
+	assert_true(ks_file_same(&a, &b));
+	b.st_mtim.tv_nsec++;
+	assert_false(ks_file_same(&a, &b));
 }
 
 /* --- replacing ------------------------------------------------------------------------------ */
@@ -380,6 +396,29 @@ static void the_new_bytes_are_in_a_new_file(void **state)
 	}
 }
 
+static size_t seen; /* names in the directory while the new file was being written */
+
+static void look_around(void)
+{
+	seen = count_entries(in_scratch("dir"));
+}
+
+/* Where the file system can: then even a power failure leaves nothing behind. */
+static void the_new_file_has_no_name_until_it_is_complete(void **state)
+{
+	KS_PLACE place = KS_PLACE_NONE;
+	struct stat st;
+	int probe;
+
+	(void)state;
+	start(&place, &st);
+	probe = open(in_scratch("dir"), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	sync_plan.meanwhile = look_around;
+	assert_ok(replace(&place, &st, "new"));
+	assert_int_equal(seen, probe < 0 ? 2 : 1);
+	ks_fd_close(&probe);
+}
+
 static void any_size_is_written(void **state)
 {
 	static const size_t sizes[] = { 0, 1, 4096, 3 << 20 };
@@ -410,7 +449,9 @@ static void file_and_directory_are_synced(void **state)
 
 static void the_mode_is_kept(void **state)
 {
-	static const mode_t modes[] = { 0644, 0600, 0400, 0, 0755, 0666, 0777, 04755, 06711, 01644 };
+	static const mode_t modes[] = {
+		0644, 0600, 0400, 0, 0755, 0666, 0777, 04755, 06711, 01644
+	};
 	mode_t mask = umask(077);
 
 	(void)state;
@@ -509,10 +550,10 @@ static void integrity_attributes_are_not(void **state)
 }
 
 /* POSIX ACLs as the kernel has them: version 2, then tag, permissions and id, little endian. */
-#define ACL(tag, perm, id) tag, 0, perm, 0, (id) & 0xff, (id) >> 8 & 0xff, 0, 0
+#define ACL(tag, perm, id) tag, 0, perm, 0, (id)&0xff, (id) >> 8 & 0xff, 0, 0
 #define NO_ID 0xff, 0xff, 0xff, 0xff
-static const uint8_t acl[] = { 2,    0, 0, 0, 1, 0, 6,	   0, NO_ID, ACL(2, 4, 1234),
-			       4,    0, 4, 0, NO_ID,	   16,	     0, 6, 0, NO_ID,
+static const uint8_t acl[] = { 2,    0, 0, 0, 1,     0,	 6, 0, NO_ID, ACL(2, 4, 1234),
+			       4,    0, 4, 0, NO_ID, 16, 0, 6, 0,     NO_ID,
 			       0x20, 0, 0, 0, NO_ID };
 
 static void an_acl_is_kept(void **state)
@@ -529,9 +570,9 @@ static void an_acl_is_kept(void **state)
 	}
 	st = stat_of(in_scratch("dir/file"));
 	assert_ok(replace(&place, &st, "new"));
-	assert_int_equal(getxattr(in_scratch("dir/file"), "system.posix_acl_access", now,
-				  sizeof(now)),
-			 sizeof(acl));
+	assert_int_equal(
+		getxattr(in_scratch("dir/file"), "system.posix_acl_access", now, sizeof(now)),
+		sizeof(acl));
 	assert_memory_equal(now, acl, sizeof(acl));
 	assert_int_equal(stat_of(in_scratch("dir/file")).st_mode, st.st_mode);
 }
@@ -756,6 +797,7 @@ static void a_directory_that_may_not_be_written(void **state)
 	assert_int_equal(run_as_nobody(replace_read_only, &a), 0);
 	assert_untouched(&a.st);
 	assert_int_equal(chmod(in_scratch("dir"), 0755), 0);
+	ks_place_close(&a.place);
 }
 
 /* 1: the owner can be kept; 2: it was replaced; 3: another error; 4: not for that. */
@@ -787,6 +829,7 @@ static void an_owner_that_cannot_be_kept(void **state)
 	assert_int_equal(chown(a.probe, 65534, 65534), 0);
 	assert_int_equal(run_as_nobody(replace_foreign, &a), 0);
 	assert_untouched(&a.st);
+	ks_place_close(&a.place);
 }
 
 /* --- making --------------------------------------------------------------------------------- */
@@ -905,10 +948,12 @@ int main(void)
 		file_test(a_name_that_became_a_link_is_not_read),
 		file_test(links_are_followed_inside_the_root),
 		file_test(broken_reads_are_errors),
+		file_test(a_file_of_the_kernel_is_not_read_in_part),
 		file_test(a_file_that_may_not_be_read),
 		file_test(changes_while_it_is_read_are_noticed),
 		file_test(sameness_is_inode_size_and_times),
 		file_test(the_new_bytes_are_in_a_new_file),
+		file_test(the_new_file_has_no_name_until_it_is_complete),
 		file_test(any_size_is_written),
 		file_test(file_and_directory_are_synced),
 		file_test(the_mode_is_kept),

@@ -14,8 +14,8 @@ static void add_all(struct ks_strings *list, const char *const *text, size_t n)
 		assert_ok(ks_strings_add(list, text[i], &error));
 }
 
-#define ADD_ALL(list, ...)                                        \
-	add_all(list, (const char *const[]){ __VA_ARGS__ },       \
+#define ADD_ALL(list, ...)                                  \
+	add_all(list, (const char *const[]){ __VA_ARGS__ }, \
 		sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))
 
 static void adding_copies(void **state)

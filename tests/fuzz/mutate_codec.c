@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A mutator for containers behind a selector byte: libFuzzer's own, and then mostly the checksums
+ * made right again, as no mutant of gzip or xz gets past them else.  zstd has none that count.
+ */
+#include <lzma.h>
+#include <string.h>
+#define ZLIB_CONST
+#include <zlib.h>
+
+#include "mutate.h"
+
+enum {
+	SELECTOR = 1,
+	GZIP_WINDOW = 15 + 16,
+	XZ_HEADER = 12,
+	CONTENT_MAX = 1 << 21,
+};
+
+static void put_le32(uint8_t *to, uint32_t value)
+{
+	for (int i = 0; i < 4; i++)
+		to[i] = (uint8_t)(value >> 8 * i);
+}
+
+static uint32_t get_le32(const uint8_t *from)
+{
+	return (uint32_t)from[0] | (uint32_t)from[1] << 8 | (uint32_t)from[2] << 16 |
+	       (uint32_t)from[3] << 24;
+}
+
+/* Inflates without looking at checksums; the last eight bytes of the member are then known. */
+static void mend_gzip(uint8_t *data, size_t size)
+{
+	static uint8_t content[CONTENT_MAX];
+	z_stream z = { .next_in = data, .avail_in = (uInt)size };
+
+	if (inflateInit2(&z, GZIP_WINDOW) != Z_OK)
+		return;
+	inflateValidate(&z, 0);
+	z.next_out = content;
+	z.avail_out = sizeof(content);
+	if (inflate(&z, Z_FINISH) == Z_STREAM_END && z.total_in >= 8) {
+		uint8_t *trailer = data + z.total_in - 8;
+
+		put_le32(trailer, (uint32_t)crc32(0, content, (uInt)z.total_out));
+		put_le32(trailer + 4, (uint32_t)z.total_out);
+	}
+	inflateEnd(&z);
+}
+
+/* Bytes LEN at DATA, their CRC32 behind them. */
+static void mend_crc(uint8_t *data, size_t len)
+{
+	put_le32(data + len, lzma_crc32(data, len, 0));
+}
+
+/* Stream header, first Block's header, Index and footer, as far as each is where it seems. */
+static void mend_xz(uint8_t *data, size_t size)
+{
+	uint8_t *footer = data + size - XZ_HEADER;
+	uint64_t index, block;
+
+	if (size < 2 * XZ_HEADER + 8)
+		return;
+	memcpy(footer + 8, data + 6, 2);
+	memcpy(footer + 10, "YZ", 2);
+	mend_crc(data + 6, 2);
+	put_le32(footer, lzma_crc32(footer + 4, 6, 0));
+	block = ((uint64_t)data[XZ_HEADER] + 1) * 4;
+	if (data[XZ_HEADER] && block <= size - 2 * XZ_HEADER)
+		mend_crc(data + XZ_HEADER, (size_t)block - 4);
+	index = ((uint64_t)get_le32(footer + 4) + 1) * 4;
+	if (index >= 8 && index <= size - 2 * XZ_HEADER)
+		mend_crc(footer - index, (size_t)index - 4);
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed)
+{
+	size_t len = LLVMFuzzerMutate(data, size, max_size);
+
+	if (len <= SELECTOR || !mutate_below(&seed, 8))
+		return len;
+	if (len > 2 && data[1] == 0x1f)
+		mend_gzip(data + SELECTOR, len - SELECTOR);
+	else if (len > 6 && memcmp(data + SELECTOR, "\xfd\x37zXZ", 6) == 0)
+		mend_xz(data + SELECTOR, len - SELECTOR);
+	return len;
+}
