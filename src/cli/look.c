@@ -177,7 +177,7 @@ static bool add_counted(struct ks_strings *notes, size_t count, const char *what
 {
 	KS_STRING note = NULL;
 
-	return !count || (ks_string_print(&note, err, "%zu %s", count, what) &&
+	return !count || (ks_string_print(&note, err, "%s: %zu", what, count) &&
 			  ks_strings_add(notes, note, err));
 }
 

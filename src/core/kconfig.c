@@ -63,15 +63,16 @@ static bool says(struct ks_view line, const char *symbol)
 	return sets(line, symbol) || unsets(line, symbol);
 }
 
-/* The last line that sets or unsets SYMBOL; its data is NULL where there is none. */
-static struct ks_view find_line(struct ks_view config, const char *symbol)
+/* The last line for which TEST holds; its data is NULL where there is none. */
+static struct ks_view find_line(struct ks_view config, const char *symbol,
+				bool (*test)(struct ks_view line, const char *symbol))
 {
 	struct ks_view found = { NULL, 0 };
 
 	while (config.len) {
 		struct ks_view line = without_return(take_line(&config));
 
-		if (says(line, symbol))
+		if (test(line, symbol))
 			found = line;
 	}
 	return found;
@@ -79,7 +80,7 @@ static struct ks_view find_line(struct ks_view config, const char *symbol)
 
 bool ks_kconfig_get(struct ks_view config, const char *symbol, char **value, struct ks_error *err)
 {
-	struct ks_view line = find_line(config, symbol);
+	struct ks_view line = find_line(config, symbol, says);
 	size_t name = strlen(symbol) + 1;
 
 	*value = NULL;
@@ -143,7 +144,7 @@ bool ks_kconfig_set_string(struct ks_view config, const char *symbol, const char
 			   const char *after, struct ks_buf *out, bool *changed,
 			   struct ks_error *err)
 {
-	struct ks_view old = find_line(config, symbol);
+	struct ks_view old = find_line(config, symbol, says);
 	KS_BUF line = { 0 };
 
 	if (!make_line(&line, symbol, value, err))
@@ -153,5 +154,5 @@ bool ks_kconfig_set_string(struct ks_view config, const char *symbol, const char
 		return true;
 	if (old.data)
 		return exchange(config, old, ks_buf_view(&line), out, err);
-	return insert(config, find_line(config, after), ks_buf_view(&line), out, err);
+	return insert(config, find_line(config, after, sets), ks_buf_view(&line), out, err);
 }

@@ -15,7 +15,7 @@ KS_MUST_CHECK bool ks_kconfig_get(struct ks_view config, const char *symbol, cha
 /*
  * Appends to OUT all of CONFIG with SYMBOL set to the string VALUE, every other byte as it is.  The
  * line takes the place of the last one that sets or unsets SYMBOL ("# SYMBOL is not set"), else it
- * comes behind the one about AFTER, else at the end.  *CHANGED is false, and OUT of no use,
+ * comes behind the one that sets AFTER, else at the end.  *CHANGED is false, and OUT of no use,
  * where CONFIG says so already.  A VALUE that no config can hold (a newline): KS_ERR_INPUT.
  */
 KS_MUST_CHECK bool ks_kconfig_set_string(struct ks_view config, const char *symbol,

@@ -29,11 +29,11 @@ key_id() {
 	sign_by_hand "$tree/updates/dkms/a-signed.ko" rsa sha256
 	xz --check=crc32 "$tree/updates/dkms/a-signed.ko"
 	before=$(manifest "$root")
-	ks 0 status "${here[@]}"
-	[ "$(head -n 1 <<<"$output" | tr -s ' ')" = 'MODULE WHERE CONTAINER SIGNED SIGNER KEY HASH' ]
-	[ "$(row a_signed)" = "a_signed updates/dkms xz yes the rsa key serial $(serial rsa) sha256" ]
-	[[ "$(row unsigned)" == 'unsigned extra none no'* ]]
-	says '^2 modules, 1 signed, 1 not signed, 0 unreadable$'
+	ks 0 status "${here[@]}" --cert "$KEYS/rsa.pem"
+	[ "$(head -n 1 <<<"$output" | tr -s ' ')" = 'MODULE WHERE CONTAINER VERDICT SIGNER KEY HASH' ]
+	[ "$(row a_signed)" = "a_signed updates/dkms xz good the rsa key serial $(serial rsa) sha256" ]
+	[[ "$(row unsigned)" == 'unsigned extra none unsigned'* ]]
+	says '^2 modules, 1 unsigned, 1 good$'
 	[[ $output != *hidden* ]]
 	[ -z "$stderr" ]
 	[ "$(manifest "$root")" = "$before" ]
@@ -43,15 +43,17 @@ key_id() {
 	in_tree kernel/drivers/a.ko.gz
 	module extra/b.ko
 	ks 0 status "${here[@]}" --all
-	[[ "$(row a)" == 'a kernel/drivers gzip no'* ]]
-	[[ "$(row b)" == 'b extra none no'* ]]
+	[[ "$(row a)" == 'a kernel/drivers gzip unsigned'* ]]
+	[[ "$(row b)" == 'b extra none unsigned'* ]]
 }
 
 @test "a key-id signer is shown by its key id" {
 	module extra/a.ko
 	sign_by_hand "$tree/extra/a.ko" ec sha384 -noattr -nocerts -keyid
 	ks 0 status "${here[@]}"
-	[ "$(row a)" = "a extra none yes $(key_id ec) sha384" ]
+	[ "$(row a)" = "a extra none unknown signer key $(key_id ec) $(key_id ec) sha384" ]
+	ks 0 status "${here[@]}" --cert "$KEYS/ec.pem"
+	[ "$(row a)" = "a extra none good the ec key $(key_id ec) sha384" ]
 }
 
 @test "several signers have a line each" {
@@ -60,7 +62,7 @@ key_id() {
 		-inkey "$KEYS/ec.key"
 	ks 0 status "${here[@]}"
 	[ "$(grep -cE 'the (rsa|ec) key' <<<"$output")" = 2 ]
-	says '^1 modules, 1 signed'
+	says '^1 module, 1 unknown signer$'
 }
 
 @test "JSON says the same and more" {
@@ -75,9 +77,9 @@ key_id() {
 	[ "$(value a_b .kernel)" = "$V" ]
 	[ "$(value a_b .where)" = extra ]
 	[ "$(value a_b .container)" = zstd ]
-	[ "$(value a_b .signed)" = no ]
+	[ "$(value a_b .verdict)" = unsigned ]
 	[ "$(value a_b '.signers | length')" = 0 ]
-	[ "$(value s .signed)" = yes ]
+	[ "$(value s .verdict)" = 'unknown signer' ]
 	[ "$(value s '.signers[0].name')" = 'the ec key' ]
 	[ "$(value s '.signers[0].issuer')" = 'CN=the ec key' ]
 	[ "$(value s '.signers[0].serial')" = "$(serial ec)" ]
@@ -110,7 +112,7 @@ key_id() {
 	blames a.ko 'malformed signature: .*past the start of the file'
 	blames b.ko 'malformed signature: .*not valid ASN.1'
 	ks 0 status "${here[@]}" --json
-	[ "$(value a .signed)" = malformed ]
+	[ "$(value a .verdict)" = malformed ]
 	value b .fault | grep -q 'not valid ASN.1'
 }
 
@@ -120,7 +122,7 @@ key_id() {
 	ks 1 status "${here[@]}"
 	blames bad.ko 'no ELF file'
 	row good
-	says '^2 modules, 0 signed, 1 not signed, 1 unreadable$'
+	says '^2 modules, 1 unsigned, 1 unreadable$'
 	ks 1 status "${here[@]}" --json
 	[ "$(value good '.error == null')" = true ]
 	value bad .error | grep -q 'no ELF file'
@@ -142,10 +144,10 @@ key_id() {
 	in_tree kernel/drivers/in-tree.ko
 	module "$root/made/b.ko"
 	ks 0 status "${here[@]}" in_tree /made/b.ko
-	[[ "$(row in_tree)" == 'in_tree kernel/drivers none no'* ]]
-	[[ "$(row b)" == 'b /made none no'* ]]
+	[[ "$(row in_tree)" == 'in_tree kernel/drivers none unsigned'* ]]
+	[[ "$(row b)" == 'b /made none unsigned'* ]]
 	ks 0 status --root "$root" -d /made
-	says '^1 modules'
+	says '^1 module, 1 unsigned$'
 }
 
 @test "a signer's name cannot write to the terminal" {
@@ -159,4 +161,50 @@ key_id() {
 	not grep -q "[[:cntrl:]]" <<<"$output"
 	ks 0 status "${here[@]}" --json
 	[ "$(value a '.signers[0].name')" = 'evil\x1b]0;owned\x07' ]
+}
+
+@test "a single module, or --verbose, gives the long form" {
+	module extra/a.ko.zst
+	module extra/b.ko
+	sign_by_hand "$tree/extra/b.ko" rsa sha256
+	sign_by_hand "$tree/extra/b.ko" ec sha384
+	ks 0 status "${here[@]}" b --cert "$KEYS/ec.pem"
+	says '^  verdict +good$'
+	says 'note +older signatures beneath.*: 1$'
+	says 'signer 1 of 1 +the ec key: good$'
+	says "^    serial +$(serial ec)\$"
+	says 'algorithm +ecdsa-with-SHA384$'
+	says 'valid +2.*Z to 2.*Z$'
+	says "key id +$(key_id ec)\$"
+	says 'modinfo shows +PKCS#7, signer the ec key'
+	[[ $output != *VERDICT* ]]
+	ks 0 status "${here[@]}" -v
+	says '^  verdict +unsigned$'
+	says 'modinfo shows +no signature$'
+	says '^2 modules'
+}
+
+@test "filters: --unsigned, --bad, --signer, --in-tree" {
+	in_tree kernel/drivers/t.ko
+	module extra/u.ko
+	module extra/s.ko
+	sign_by_hand "$tree/extra/s.ko" rsa
+	module extra/m.ko
+	trailer 100000 >>"$tree/extra/m.ko"
+	names() { jq -r '[.modules[].module] | sort | join(" ")' <<<"$output"; }
+	ks 0 status "${here[@]}" --json --unsigned
+	[ "$(names)" = u ]
+	ks 0 status "${here[@]}" --json --bad
+	[ "$(names)" = m ]
+	ks 0 status "${here[@]}" --json --bad --unsigned
+	[ "$(names)" = 'm u' ]
+	ks 0 status "${here[@]}" --json --signer 'RSA KEY'
+	[ "$(names)" = s ]
+	ks 0 status "${here[@]}" --json --in-tree
+	[ "$(names)" = t ]
+	ks 0 status "${here[@]}" --json --out-of-tree
+	[ "$(names)" = 'm s u' ]
+	ks 2 status "${here[@]}" --in-tree --out-of-tree
+	ks 0 status "${here[@]}" --unsigned --all
+	says '^2 modules, 2 unsigned$'
 }

@@ -28,8 +28,8 @@ BLOCK_BYTES = (  # of the information block: field, what to flip in it, what nam
     ("sig_len[0]", 0x80, "length|size"),
     ("sig_len[1]", 0x2A, "length|size"),
     # What these claim may fit into the file, but no message starts there.
-    ("sig_len[2]", 0x06, "length|size|ASN.1"),
-    ("sig_len[3]", 0x55, "length|size|ASN.1"),
+    ("sig_len[2]", 0x06, r"length|size|ASN\.1|PKCS#7"),
+    ("sig_len[3]", 0x55, r"length|size|ASN\.1|PKCS#7"),
 )
 NO_MESSAGE = (r"ASN\.1|PKCS#7|length|size",)
 MESSAGE_DIGEST = bytes.fromhex("2a864886f70d010904")  # the attribute's number

@@ -100,14 +100,14 @@ static void says_so_already(void **state)
 	expect_unchanged(SYMBOL "=\"\"\n", "");
 }
 
-/* For the kernel the last one counts. */
+/* For the kernel the last one counts, also one that unsets it. */
 static void of_twins_the_last_one_is_set(void **state)
 {
 	(void)state;
 	expect(SYMBOL "=\"/k\"\nCONFIG_A=y\n" SYMBOL "=\"/old\"\n", "/k",
 	       SYMBOL "=\"/k\"\nCONFIG_A=y\n" SYMBOL "=\"/k\"\n");
 	expect(SYMBOL "=\"1\"\n" SYMBOL "=\"2\"\n# " SYMBOL " is not set\n", "/k",
-	       SYMBOL "=\"1\"\n" SYMBOL "=\"/k\"\n# " SYMBOL " is not set\n");
+	       SYMBOL "=\"1\"\n" SYMBOL "=\"2\"\n" SYMBOL "=\"/k\"\n");
 }
 
 static void lines_that_end_in_return_newline(void **state)
@@ -255,10 +255,9 @@ static void put_lines(struct ks_buf *out, const struct lines *lines, const char 
 
 static void expected(struct ks_buf *out, const struct lines *lines, const char *line)
 {
-	int exchanged = last_of(lines, SETS), behind = -1;
+	int set = last_of(lines, SETS), unset = last_of(lines, UNSETS);
+	int exchanged = set > unset ? set : unset, behind = -1;
 
-	if (exchanged < 0)
-		exchanged = last_of(lines, UNSETS);
 	if (exchanged < 0)
 		behind = last_of(lines, BEHIND);
 	if (exchanged < 0 && behind < 0)

@@ -259,7 +259,8 @@ static void other_signatures_are_replaced(void **state)
 
 static void more_than_one_is_not_exactly_one(void **state)
 {
-	const struct identity *const by[] = { identity("P-256", 1), identity("P-256", 2) };
+	/* The shorter one stands first in a set, which is ours. */
+	const struct identity *const by[] = { identity("P-256", 1), identity("RSA", 1) };
 	KS_BUF piled = { 0 };
 	KS_BUF together = { 0 };
 	KS_BUF padded = { 0 };
@@ -295,8 +296,8 @@ static void a_bad_signature_is_replaced(void **state)
 	expect_replaced(&file, 1);
 }
 
-/* By this key and hash, and good, but in a way that no kernel verifies. */
-static void a_pss_signature_is_replaced(void **state)
+/* By this key and hash, and good, but in a way that no kernel verifies; and by another hash. */
+static void rsa_signatures_of_other_kinds_are_replaced(void **state)
 {
 	const struct identity *by = identity("RSA", 1);
 	KS_CMS *cms = CMS_sign(NULL, NULL, NULL, NULL, CMS_PARTIAL | CMS_BINARY | CMS_DETACHED);
@@ -326,6 +327,11 @@ static void a_pss_signature_is_replaced(void **state)
 	expect_sign("/x.ko", false, KS_OUTCOME_SIGNED, 1);
 	assert_signed("/x.ko", "RSA", 1);
 	expect_sign("/x.ko", false, KS_OUTCOME_ALREADY_SIGNED, 0);
+	/* An RSA signature's algorithm does not name the hash. */
+	file.len = plain.len;
+	add_signature(&file, "RSA", 1, "sha512", SIGN_FILE_FLAGS);
+	write_file(host("/x.ko"), ks_buf_view(&file));
+	expect_sign("/x.ko", false, KS_OUTCOME_SIGNED, 1);
 	ks_signer_free(rsa_signer);
 }
 
@@ -761,7 +767,7 @@ int main(void)
 		sign_test(other_signatures_are_replaced),
 		sign_test(more_than_one_is_not_exactly_one),
 		sign_test(a_bad_signature_is_replaced),
-		sign_test(a_pss_signature_is_replaced),
+		sign_test(rsa_signatures_of_other_kinds_are_replaced),
 		sign_test(every_container_is_kept),
 		sign_test(others_are_left_alone_where_nobody_chose),
 		sign_test(others_are_replaced_where_somebody_did),

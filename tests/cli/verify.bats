@@ -1,0 +1,129 @@
+#!/usr/bin/env bats
+# shellcheck shell=bats
+# SPDX-License-Identifier: MIT
+# kernel-sign verify: the verdict in words and in the exit status.  Every kind of damage to real
+# modules is in tests/real.
+
+load common
+
+setup_file() { make_fixtures; }
+
+setup() { start_test; }
+
+# made NAME: a module of each verdict below extra/.
+made() {
+	module "extra/$1.ko"
+	case $1 in
+	good) sign_by_hand "$tree/extra/good.ko" rsa sha256 ;;
+	unknown) sign_by_hand "$tree/extra/unknown.ko" other ;;
+	malformed) trailer 100000 >>"$tree/extra/malformed.ko" ;;
+	bad)
+		sign_by_hand "$tree/extra/bad.ko" rsa sha256
+		printf x | dd of="$tree/extra/bad.ko" bs=1 seek=100 conv=notrunc status=none
+		;;
+	esac
+}
+
+@test "each verdict has its exit status and its words" {
+	made good
+	made unknown
+	made malformed
+	made bad
+	made unsigned
+	ks 0 verify "${here[@]}" --cert "$KEYS/rsa.pem" good
+	says "^/lib/modules/$V/extra/good.ko: good, signed by the rsa key, sha256\$"
+	ks 2 verify "${here[@]}" --cert "$KEYS/rsa.pem" unknown
+	says 'unknown.ko: unknown signer: '
+	ks 1 verify "${here[@]}" --cert "$KEYS/rsa.pem" malformed
+	says "malformed.ko: malformed: the signature's length reaches past the start"
+	ks 1 verify "${here[@]}" --cert "$KEYS/rsa.pem" bad
+	says 'bad.ko: bad: the signature \(the rsa key, sha256\) is not one of these bytes$'
+	ks 3 verify "${here[@]}" --cert "$KEYS/rsa.pem" unsigned
+	says 'unsigned.ko: unsigned$'
+}
+
+@test "of several the worst counts: 1, 4, 2, 3, 0" {
+	made good
+	made unknown
+	made bad
+	made unsigned
+	echo text >"$tree/extra/unreadable.ko"
+	local c=(--cert "$KEYS/rsa.pem")
+	ks 3 verify "${here[@]}" "${c[@]}" good unsigned
+	says '^1 of 2 modules are good$'
+	ks 2 verify "${here[@]}" "${c[@]}" good unsigned unknown
+	ks 4 verify "${here[@]}" "${c[@]}" good unsigned unknown "/lib/modules/$V/extra/unreadable.ko"
+	ks 1 verify "${here[@]}" "${c[@]}"
+}
+
+@test "what cannot be checked is 4: no file, no module, no kernel, no certificate, wrong usage" {
+	made good
+	ks 4 verify --root "$root" -k "$V" /nowhere.ko
+	ks 4 verify "${here[@]}" nonsense
+	ks 4 verify --root "$root" -k 9.9 good
+	ks 4 verify "${here[@]}" good --cert nowhere.pem
+	blames nowhere.pem 'No such file'
+	ks 4 verify "${here[@]}" good --cert "$KEYS/rsa.key"
+	blames rsa.key 'no certificate'
+	ks 4 verify --no-such-option
+	ks 4 verify "${here[@]}" -d /x good
+}
+
+@test "certificates: PEM bundle, DER, directory, several options" {
+	made good
+	mkdir certs
+	cat "$KEYS/other.pem" "$KEYS/rsa.pem" >bundle.pem
+	cp "$KEYS/rsa.pem" certs/
+	echo text >certs/README
+	ks 0 verify "${here[@]}" good --cert bundle.pem
+	ks 0 verify "${here[@]}" good --cert certs
+	openssl x509 -in "$KEYS/rsa.pem" -outform DER -out rsa.crt
+	ks 0 verify "${here[@]}" good --cert rsa.crt
+	ks 0 verify "${here[@]}" good --cert "$KEYS/other.pem" --cert rsa.crt
+	ks 2 verify "${here[@]}" good --cert "$KEYS/other.pem"
+	rm certs/rsa.pem
+	ks 4 verify "${here[@]}" good --cert certs
+}
+
+@test "without --cert: environment, configuration file, the kernel's and the machine's own" {
+	made good
+	ks 2 verify "${here[@]}" good
+	KERNEL_SIGN_CERT=$KEYS/rsa.pem ks 0 verify "${here[@]}" good -v
+	warns 'rsa.pem \(from the environment\)'
+	mkdir -p "$root/etc" "$tree/build/certs" "$tree/build/certs-local/current" "$root/var/lib/dkms"
+	openssl x509 -in "$KEYS/rsa.pem" -outform DER -out rsa.crt
+	cp rsa.crt "$tree/build/certs-local/current/signing_crt.crt"
+	ks 0 verify "${here[@]}" good
+	mv "$tree/build/certs-local/current/signing_crt.crt" "$tree/build/certs/signing_key.x509"
+	ks 0 verify "${here[@]}" good
+	mv "$tree/build/certs/signing_key.x509" "$root/var/lib/dkms/mok.pub"
+	ks 0 verify "${here[@]}" good
+	cp "$KEYS/other.pem" "$root/etc/other.pem"
+	echo 'cert = /etc/other.pem' >"$root/etc/kernel-sign.conf"
+	ks 2 verify "${here[@]}" good
+}
+
+@test "a certificate embedded in the message is not trusted, and what is odd is said" {
+	module extra/a.ko
+	sign_by_hand "$tree/extra/a.ko" rsa sha256 -noattr
+	ks 2 verify "${here[@]}" a --cert "$KEYS/other.pem"
+	says 'certificates embedded, not trusted: 1'
+	ks 0 verify "${here[@]}" a --cert "$KEYS/rsa.pem"
+}
+
+@test "--quiet gives the exit status alone, --json the same names as status" {
+	made good
+	made unsigned
+	ks 3 verify "${here[@]}" -q --cert "$KEYS/rsa.pem"
+	[ -z "$output$stderr" ]
+	ks 3 verify "${here[@]}" --json --cert "$KEYS/rsa.pem"
+	[ "$(jq -r '[.modules[].verdict] | join(" ")' <<<"$output")" = 'good unsigned' ]
+	verified=$output
+	ks 0 status "${here[@]}" --json --cert "$KEYS/rsa.pem"
+	[ "$output" = "$verified" ]
+}
+
+@test "nothing to verify is no failure" {
+	ks 0 verify "${here[@]}"
+	warns 'no out-of-tree module'
+}
