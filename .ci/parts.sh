@@ -90,7 +90,8 @@ part_asan() {
 part_valgrind() {
 	local reports=$scratch/valgrind.reports bin=$scratch/valgrind.bin name tests=()
 	need valgrind libc6-dbg
-	plain
+	# What FORTIFY makes of memmove() is an overlap to valgrind 3.19.
+	build valgrind CPPFLAGS=-U_FORTIFY_SOURCE CFLAGS='-O1 -g'
 	mkdir -m 1777 "$reports"
 	mkdir "$bin" "$bin/real"
 	cat >"$bin/memcheck" <<-EOF

@@ -39,9 +39,13 @@ bool ks_cert_parse(struct ks_view file, X509 **cert, struct ks_error *err)
 
 enum ks_cert_time ks_cert_time_check(const X509 *cert, time_t now)
 {
+	/* It is valid in the second of notAfter too, which X509_cmp_time() counts as past. */
+	time_t before = now - 1;
+
 	if (X509_cmp_time(X509_get0_notBefore(cert), &now) > 0)
 		return KS_CERT_NOT_YET_VALID;
-	return X509_cmp_time(X509_get0_notAfter(cert), &now) < 0 ? KS_CERT_EXPIRED : KS_CERT_VALID;
+	return X509_cmp_time(X509_get0_notAfter(cert), &before) < 0 ? KS_CERT_EXPIRED :
+								      KS_CERT_VALID;
 }
 
 /* OpenSSL's memory to ours, so that free() is right for everything that we return. */
@@ -50,7 +54,7 @@ static bool take_bio(BIO *bio, char **text, struct ks_error *err)
 	char *data;
 	long len = BIO_get_mem_data(bio, &data);
 
-	*text = strndup(data, (size_t)len);
+	*text = strndup(len ? data : "", (size_t)len);
 	return *text ? true : ks_fail_memory(err);
 }
 

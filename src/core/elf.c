@@ -92,6 +92,8 @@ bool ks_elf_check(struct ks_view image, size_t *end, struct ks_error *err)
 	/* More sections than e_shnum can hold: the count stands in the first header (gABI). */
 	if (count == 0)
 		count = FIELD(&r, table, Shdr, sh_size);
+	if (count == 0)
+		return ks_fail(err, KS_ERR_INPUT, "not a kernel module (no ELF section)");
 	if (count > image.len / step || !reach(&r, table, count * step, end, err))
 		return truncated(err);
 	for (uint64_t i = 0; i < count; i++)

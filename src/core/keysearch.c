@@ -126,6 +126,9 @@ static bool use_khash(struct ks_key_place *p, struct ks_error *err)
 	struct stat st;
 	size_t len = 0;
 
+	/* A key on a token has no directory. */
+	if (strncmp(p->key, "pkcs11:", strlen("pkcs11:")) == 0)
+		return true;
 	if (!ks_string_print(&path, err, "%.*skhash", slash ? (int)(slash - p->key + 1) : 0,
 			     p->key))
 		return false;

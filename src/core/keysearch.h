@@ -29,7 +29,7 @@ struct ks_key_place {
 	char *key;
 	char *cert;	  /* may be the same file */
 	const char *root; /* both are resolved in: the search's root, or NULL for the host */
-	char *why;	  /* what named it: "--key", "/etc/kernel-sign.conf", ... */
+	char *why;	  /* what named it: "the command line", "the key of DKMS", ... */
 	char *hash;
 	char *hash_why;
 };

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/place.h"
@@ -54,6 +55,23 @@ static bool first_path(struct kmod_list *list, const char *prefix, const char *d
 	return true;
 }
 
+/* libkmod would follow a link of the root's on the host: then its index does not count. */
+static bool leads_elsewhere(const char *dir)
+{
+	static const char *const indexes[] = { "modules.dep.bin", "modules.alias.bin",
+					       "modules.symbols.bin", "modules.builtin.bin",
+					       "modules.builtin.alias.bin" };
+	char path[PATH_MAX];
+	struct stat st;
+
+	for (size_t i = 0; i < sizeof(indexes) / sizeof(*indexes); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, indexes[i]);
+		if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
+			return true;
+	}
+	return false;
+}
+
 bool ks_kmod_lookup(const char *root, const char *dir, const char *name, char **path,
 		    struct ks_error *err)
 {
@@ -65,6 +83,8 @@ bool ks_kmod_lookup(const char *root, const char *dir, const char *name, char **
 	*path = NULL;
 	if (!ks_string_print(&host_dir, err, "%s%s", root ? root : "", dir))
 		return false;
+	if (root && leads_elsewhere(host_dir))
+		return true;
 	ctx = open_kmod(host_dir, err);
 	if (!ctx)
 		return false;

@@ -301,6 +301,8 @@ static bool has_name(const char *path, const char *name)
 {
 	const char *file = strrchr(path, '/') + 1;
 
+	if (!*name)
+		return false;
 	for (; *name; name++, file++)
 		if ((*file == '-' ? '_' : *file) != (*name == '-' ? '_' : *name))
 			return false;

@@ -28,15 +28,16 @@ static bool is_plain(const struct ks_signature *signature, const struct ks_trail
 	       ks_trailer_parse(t->image).kind == KS_TRAILER_NONE;
 }
 
-/* *IS_THIS: exactly what SIGNER would make.  *IS_OURS: by its key, whatever becomes of it. */
+/* *IS_THIS: exactly what SIGNER would make.  *IS_OURS: by its key and nobody else's. */
 static bool compare(struct ks_signature *signature, const struct ks_trailer *t,
 		    const struct ks_signer *signer, bool *is_this, bool *is_ours,
 		    struct ks_error *err)
 {
 	enum ks_verdict verdict = KS_VERDICT_UNKNOWN_SIGNER;
 
-	*is_this = *is_ours = false;
-	for (size_t i = 0; i < signature->count && !*is_ours; i++) {
+	*is_this = false;
+	*is_ours = signature->count > 0;
+	for (size_t i = 0; i < signature->count && *is_ours; i++) {
 		if (!ks_signature_check(signature, i, t->image, ks_signer_cert(signer), &verdict,
 					err))
 			return false;

@@ -345,22 +345,42 @@ together() {
 }
 
 @test "a module that is replaced while it is being signed is not overwritten with the old one" {
-	local i pid
+	local i
 	{
 		cat "$FIXTURES/plain.ko"
-		head -c 2M /dev/zero
+		head -c 4M /dev/zero
 	} >old
 	cp old new
 	echo new >>new
 	reference_of new signed
-	for i in {1..12}; do
+	for i in {1..5}; do
 		cp old "$tree/extra/m.ko"
 		cp new replacement
-		"$KERNEL_SIGN" sign "${here[@]}" "${key[@]}" -q 2>>err 3>&- &
-		pid=$!
-		sleep "0.0$((i % 6))$((i % 5))"
-		mv replacement "$tree/extra/m.ko"
-		wait "$pid" || :
+		# As soon as it has its new file open, which has no name or a temporary one.
+		python3 - "$tree/extra/m.ko" "$KERNEL_SIGN" sign "${here[@]}" "${key[@]}" -q -j 1 3>&- <<-'END'
+			import os, subprocess, sys
+
+			def is_writing(pid):
+			    try:
+			        names = os.listdir(f'/proc/{pid}/fd')
+			    except OSError:
+			        return False
+			    for fd in names:
+			        try:
+			            target = os.readlink(f'/proc/{pid}/fd/{fd}')
+			        except OSError:
+			            continue
+			        if target.startswith(os.path.dirname(sys.argv[1])) and (
+			                target.endswith(' (deleted)') or target.endswith('.tmp')):
+			            return True
+			    return False
+
+			program = subprocess.Popen(sys.argv[2:])
+			while program.poll() is None and not is_writing(program.pid):
+			    pass
+			os.rename('replacement', sys.argv[1])
+			program.wait()
+		END
 		each_is new signed
 	done
 	no_litter

@@ -11,7 +11,8 @@ EXIT = {"good": 0, "bad": 1, "malformed": 1, "unknown signer": 2, "unsigned": 3,
 NOT_CHECKED = 4
 FIELDS = ("verdict", "fault", "error", "path", "container", "kernel_reads_container", "file_size", "content_size",
           "image_size", "signature_size", "vermagic", "intree", "signers", "libkmod")
-SIGNER_FIELDS = ("verdict", "name", "issuer", "serial", "key_id", "hash", "algorithm", "signed_attributes", "certificate")
+SIGNER_FIELDS = ("verdict", "name", "issuer", "serial", "key_id", "hash", "algorithm", "signed_attributes",
+                 "certificate")
 
 
 def call(*arguments):

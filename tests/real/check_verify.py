@@ -25,6 +25,9 @@ KEY_OF_SUITE = {"bookworm": ("rsa", "sha256"), "trixie": ("ec", "sha384")}
 DIGESTS = {"rsa": ("sha1", "sha224", "sha256", "sha384", "sha512", "sha3-256", "sha3-512"),
            "ec": ("sha1", "sha224", "sha256", "sha384", "sha512")}  # with sha3 from OpenSSL 3.2 on
 OTHER_KEYS = (("p256", "sha256"), ("ec", "sha384"), ("p521", "sha512"), ("rsa", "sha256"), ("rsa4096", "sha512"))
+READERS = {"bookworm": "", "trixie": ".xz"}  # the container that their kernels read themselves, if any
+WORST_FIRST = (1, 4, 2, 3, 0)  # verify's exit status
+UNREADABLE = {"no-module.ko", "cut.ko.xz", "missing.ko"}
 SAMPLE = 50  # modules that are shown to programs of others, which take their time
 
 
@@ -122,8 +125,9 @@ def judge_modinfo_fields(stock, modules):
         shown = dict(re.findall(r"^(\w+): +(.*)$", out.decode(), re.M))
         ours = by_path[stock.inside(path)]
         theirs = {name: shown.get(name) for name in ("sig_id", "signer", "sig_key", "sig_hashalgo")}
-        same = ours["libkmod"] == theirs and ours["vermagic"] and ours["vermagic"].strip() == shown.get("vermagic", "").strip()
-        return [] if same and ours["intree"] == (shown.get("intree") == "Y") else [f"{path}: {theirs}, not {ours['libkmod']} {err}"]
+        same = (ours["libkmod"] == theirs and (ours["vermagic"] or "").strip() == shown["vermagic"].strip()
+                and ours["intree"] == (shown.get("intree") == "Y"))
+        return [] if same else [f"{path}: {theirs}, not {ours['libkmod']} {err}"]
 
     return all_faults(faults, stock.sample)
 
@@ -142,8 +146,9 @@ def check_stock(tap, stock, strangers):
     tap.claim(f"{name}: verify --all: each of {len(stock.all)} modules is good by it",
               judge_all_lines(stock, outcome, "good") + ([] if len(stock.all) > 500 else ["too few"]))
     json_options = [*verify, "--json"]
+    verified = call(*json_options, *stock.options(certificate))
     tap.claim(f"{name}: verify --all --json: all good, by {known['subject']}",
-              judge_all_modules(stock, call(*json_options, *stock.options(certificate)), "good", known))
+              judge_all_modules(stock, verified, "good", known))
     for what, stranger in strangers.items():
         tap.claim(f"{name}: verify --all with {what}: all unknown signer",
                   judge_all_modules(stock, call(*json_options, *stock.options(stranger)), "unknown signer",
@@ -155,13 +160,14 @@ def check_stock(tap, stock, strangers):
     status = call("status", "--all", "--json", *stock.options(certificate))
     modules = modules_of(status) or []
     tap.claim(f"{name}: status --all --json: the same as verify's",
-              [] if status[0] == 0 and modules and modules == modules_of(call(*json_options, *stock.options(certificate)))
+              [] if status[0] == 0 and modules and modules == modules_of(verified)
               else [f"exit status {status[0]}, {len(modules)} modules"])
     tap.claim(f"{name}: status --all --json: libkmod's signer, key and digest of each are ours",
               [f"{module['path']}: {fault}" for module in modules
                for fault in judge_libkmod(module) or ([] if module["libkmod"]["signer"] else ["libkmod shows none"])]
               + ([] if len(modules) == len(stock.all) else [f"{len(modules)} modules"]))
-    tap.claim(f"{name}: status --all --json: modinfo shows the same of {len(stock.sample)}", judge_modinfo_fields(stock, modules))
+    tap.claim(f"{name}: status --all --json: modinfo shows the same of {len(stock.sample)}",
+              judge_modinfo_fields(stock, modules))
 
 
 # Every kind of signature
@@ -176,7 +182,7 @@ def groups(cases):
         "a byte of the signature flipped": cases.signature_flips(),
         "no marker, or not quite": cases.no_markers(),
         "the signature of another module": cases.of_another_module(),
-        "unknown signer": cases.unknown(),
+        "unknown signer": cases.by_unknown(),
         "signatures piled up": cases.piled_up(),
         "two signers, the first unknown": cases.two_signers("other", name, "good", [name]),
         "two signers, the second unknown": cases.two_signers(name, "other", "good", [name]),
@@ -231,14 +237,18 @@ def ask_in_container(case, path, suffix):
     return [f"{case.name or case.verdict}{suffix}: {fault}" for fault in judge_answers(case, path, answers)], answers
 
 
+def numbered(claims):
+    cases = [(claim, case) for claim, group in claims.items() for case in group]
+    return [(claim, number, case) for number, (claim, case) in enumerate(cases)]
+
+
 def check_cases(tap, suite, cases, everyone):
     """Each plain and in one of the containers, which take turns."""
     folder = os.path.join(FOLDER, suite, "cases")
     os.mkdir(folder)
     claims = groups(cases)
     suffixes = itertools.cycle([suffix for suffix in PACKERS if suffix])
-    work = [(claim, case, number, next(suffixes))
-            for number, (claim, case) in enumerate((claim, case) for claim, group in claims.items() for case in group)]
+    work = [(claim, case, number, next(suffixes)) for claim, number, case in numbered(claims)]
 
     def faults(item):
         _, case, number, suffix = item
@@ -252,7 +262,7 @@ def check_cases(tap, suite, cases, everyone):
     for claim, group in claims.items():
         verdicts = ", ".join(dict.fromkeys(case.verdict for case in group))
         tap.claim(f"{suite} {cases.name}: {claim}: {verdicts}",
-                  [fault for (name, *_), list_ in zip(work, found) if name == claim for fault in list_])
+                  [fault for (name, *_), faults_of in zip(work, found) if name == claim for fault in faults_of])
 
 
 def check_header_flips(tap, suite, cases):
@@ -276,11 +286,12 @@ def check_doubt(tap, cases):
     folder = os.path.join(FOLDER, "doubt")
     os.makedirs(folder)
     faults = []
-    for group in (cases.as_sign_file(), cases.unknown(), cases.trailing(), cases.truncated(), cases.unknown_digest(),
-                  cases.two_signers("other", cases.name, "good", [cases.name]), cases.signed_attributes()):
+    for case, *_ in (cases.as_sign_file(), cases.by_unknown(), cases.trailing(), cases.truncated(),
+                     cases.unknown_digest(), cases.signed_attributes(),
+                     cases.two_signers("other", cases.name, "good", [cases.name])):
         path = os.path.join(folder, "module.ko")
-        found, answers = ask_in_container(group[0], path, "")
-        faults += found + doubt_answers(group[0], path, answers)
+        found, answers = ask_in_container(case, path, "")
+        faults += found + doubt_answers(case, path, answers)
     wrong = cases.as_sign_file()[0]
     wrong.data = forge.flipped(wrong.data, 100)
     if not judge_fixture(wrong, cert(cases.name)):
@@ -297,13 +308,22 @@ def kinds_of_files(cases):
         "good.ko": (whole, 0),
         "bad.ko": (forge.flipped(whole, 100), 1),
         "malformed.ko": (forge.attached(cases.image, cases.message, size=0), 1),
-        "unknown.ko": (cases.unknown()[0].data, 2),
+        "unknown.ko": (cases.by_unknown()[0].data, 2),
         "unsigned.ko": (cases.image, 3),
         "unsupported.ko": (cases.unknown_digest()[0].data, NOT_CHECKED),
         "no-module.ko": (b"#!/bin/sh\n" + whole, NOT_CHECKED),
         "cut.ko.xz": (packed(whole, *PACKERS[".xz"][1])[:-9], NOT_CHECKED),
         "missing.ko": (None, NOT_CHECKED),
     }
+
+
+def combinations(kinds, is_other):
+    """Few of them in both orders, and nearly all; in two lists, the second of those that are other."""
+    every = [names for size in range(1, len(kinds) + 1) for names in itertools.combinations(kinds, size)]
+    few = [names for names in every if len(names) <= 3]
+    chosen = few + [names[::-1] for names in few if len(names) > 1]
+    chosen += [names for names in every if len(names) > 6]
+    return [names for names in chosen if not is_other(names)], [names for names in chosen if is_other(names)]
 
 
 def check_exit_status(tap, cases):
@@ -313,28 +333,25 @@ def check_exit_status(tap, cases):
     for name, (data, _) in kinds.items():
         if data is not None:
             write(os.path.join(folder, name), data)
-    unreadable = {"no-module.ko", "cut.ko.xz", "missing.ko"}
 
     def faults(names):
         found = {kinds[name][1] for name in names}
-        expected = next(status for status in (1, 4, 2, 3, 0) if status in found)
+        expected = next(status for status in WORST_FIRST if status in found)
         paths = [os.path.join(folder, name) for name in names]
         told = call("verify", "--cert", cert(cases.name), *paths)
         quiet = call("verify", "-q", "--cert", cert(cases.name), *paths)
-        what = " ".join(names)
-        faults = [f"{what}: exit status {answer[0]}, not {expected}: {answer[2]}" for answer in (told, quiet) if answer[0] != expected]
-        faults += [f"{what}: -q prints {quiet[1]!r}"] if quiet[1] else []
-        faults += [f"{what}: -q complains of {quiet[2]!r}"] if quiet[2] and not unreadable & set(names) else []
-        return faults + [f"{what}: no word of {name}" for name in names if name not in told[1] + told[2]]
+        faults = [f"exit status {answer[0]}, not {expected}: {answer[2]}" for answer in (told, quiet)
+                  if answer[0] != expected]
+        faults += [f"-q prints {quiet[1]!r}"] if quiet[1] else []
+        faults += [f"-q complains of {quiet[2]!r}"] if quiet[2] and not UNREADABLE & set(names) else []
+        faults += [f"no word of {name}" for name in names if name not in told[1] + told[2]]
+        return [f"{' '.join(names)}: {fault}" for fault in faults]
 
-    combinations = [list(names) for size in range(1, len(kinds) + 1) for names in itertools.combinations(kinds, size)]
-    small = [names for names in combinations if len(names) <= 3]
-    orders = small + [names[::-1] for names in small if len(names) > 1] + [names for names in combinations if len(names) > 6]
-    single = [names for names in orders if "missing.ko" not in names]
-    tap.claim(f"verify: the exit status of several files is the worst, by 1 4 2 3 0, in {len(single)} combinations",
-              all_faults(faults, single))
-    missing = [names for names in orders if "missing.ko" in names]
-    tap.claim(f"verify: the same where one of the files is not there, in {len(missing)} combinations", all_faults(faults, missing))
+    there, missing = combinations(kinds, lambda names: "missing.ko" in names)
+    tap.claim(f"verify: the exit status of several files is the worst, by 1 4 2 3 0, in {len(there)} combinations",
+              all_faults(faults, there))
+    tap.claim(f"verify: the same where one of the files is not there, in {len(missing)} combinations",
+              all_faults(faults, missing))
     check_unreadable(tap, cases, folder, sorted(kinds))
     check_usage(tap, os.path.join(folder, "good.ko"))
 
@@ -349,7 +366,8 @@ def check_unreadable(tap, cases, folder, names):
                 "unknown.ko": ("unknown signer", False), "unsigned.ko": ("unsigned", False),
                 "unsupported.ko": ("unsupported", False), "no-module.ko": (None, True), "cut.ko.xz": (None, True)}
     tap.claim("verify --json: all kinds at once, those that cannot be read with their error",
-              ([] if verdicts == expected else [f"{verdicts}"]) + ([] if answer[0] == 1 else [f"exit status {answer[0]}"]))
+              ([] if verdicts == expected else [f"{verdicts}"])
+              + ([] if answer[0] == 1 else [f"exit status {answer[0]}"]))
 
 
 def check_usage(tap, good):
@@ -358,14 +376,22 @@ def check_usage(tap, good):
     os.mkdir(folder)
     no_cert = write(os.path.join(FOLDER, "none.pem"), b"no certificate\n")
     common = ["--cert", cert("rsa")]
+    nowhere = os.path.join(folder, "none")
     lines = {
-        "an unknown option": ["--nonsense", good], "an argument missing": [good, "--cert"], "no number": ["--jobs", "some", good],
-        "a directory and a module": ["--dir", folder, good], "all and a module": ["--all", good],
-        "no such certificate": ["--cert", os.path.join(folder, "none"), good], "no certificate in the file": ["--cert", no_cert, good],
+        "an unknown option": ["--nonsense", good],
+        "an argument missing": [good, "--cert"],
+        "no number": ["--jobs", "some", good],
+        "a directory and a module": ["--dir", folder, good],
+        "all and a module": ["--all", good],
+        "no such certificate": ["--cert", nowhere, good],
+        "no certificate in the file": ["--cert", no_cert, good],
         "no certificate in the directory": ["--cert", folder, good],
-        "no such kernel": [*common, "-k", "0.0.0-none"], "no such kernel for a file": [*common, "-k", "0.0.0-none", good],
-        "no such file": [*common, good + ".none.ko"], "no such directory": [*common, "--dir", os.path.join(folder, "none")],
-        "a directory without modules": [*common, "--dir", folder], "a directory for a module": [*common, folder + "/"],
+        "no such kernel": [*common, "-k", "0.0.0-none"],
+        "no such kernel for a file": [*common, "-k", "0.0.0-none", good],
+        "no such file": [*common, nowhere + ".ko"],
+        "no such directory": [*common, "--dir", nowhere],
+        "a directory without modules": [*common, "--dir", folder],
+        "a directory for a module": [*common, folder + "/"],
     }
     faults = []
     for what, arguments in lines.items():
@@ -428,18 +454,19 @@ def check_containers(tap, stocks, cases):
     os.mkdir(root)
     modules = ["CONFIG_MODULES=y"]
     reads = [*modules, "CONFIG_MODULE_DECOMPRESS=y"]
-    kernels = [(f"{stock.name}", stock.root, stock.kernel, ".xz" if stock.suite == "trixie" else "") for stock in stocks]
+    leaves = [*modules, "CONFIG_MODULE_COMPRESS_ZSTD=y", "# CONFIG_MODULE_DECOMPRESS is not set"]
+    kernels = [(stock.name, stock.root, stock.kernel, READERS[stock.suite]) for stock in stocks]
     kernels += [(what, root, reader_kernel(root, version, config), suffix) for what, version, config, suffix in (
         ("a kernel that reads zstd", "9.1-zstd", [*reads, "CONFIG_MODULE_COMPRESS_ZSTD=y"], ".zst"),
         ("a kernel that reads gzip", "9.2-gzip", [*reads, "CONFIG_MODULE_COMPRESS_GZIP=y"], ".gz"),
         ("a kernel that reads xz", "9.3-xz", [*reads, "CONFIG_MODULE_COMPRESS_XZ=y"], ".xz"),
-        ("a kernel that leaves it to kmod", "9.4-none", [*modules, "CONFIG_MODULE_COMPRESS_ZSTD=y", "# CONFIG_MODULE_DECOMPRESS is not set"], ""),
+        ("a kernel that leaves it to kmod", "9.4-none", leaves, ""),
         ("a kernel without config", "9.5-unknown", None, None))]
-    for what, kernel_root, version, suffix in kernels:
-        folder = os.path.join(kernel_root, "containers")
-        os.mkdir(folder) if not os.path.isdir(folder) else None
+    for folder in {kernel_root for _, kernel_root, _, _ in kernels}:
+        os.mkdir(os.path.join(folder, "containers"))
         for name, (content, _) in files.items():
-            write(os.path.join(folder, name), content)
+            write(os.path.join(folder, "containers", name), content)
+    for what, kernel_root, version, suffix in kernels:
         check_reader(tap, what, ["-k", version, "--root", kernel_root, "--cert", cert(cases.name)], files, suffix)
 
 
@@ -455,7 +482,8 @@ def check_reader(tap, what, options, files, suffix):
     faults = [fault for name, (_, objection) in files.items()
               for fault in judge_reader(name, found.get(name, {}), objection, suffix)]
     tap.claim(f"{what}: which of {len(files)} containers its own reader can read",
-              faults + all_faults(long_form, list(files)) + ([] if answer[0] == 0 else [f"exit status {answer[0]}: {answer[2]}"]))
+              faults + all_faults(long_form, list(files))
+              + ([] if answer[0] == 0 else [f"exit status {answer[0]}: {answer[2]}"]))
 
 
 def check(tap, suites):

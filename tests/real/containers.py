@@ -7,7 +7,7 @@ import zlib
 
 import judge
 
-PACKERS = {  # suffix of a container: its name, and the command that packs as a kernel's build does
+PACKERS = {  # suffix of a container: its name, and a command that packs what it is given in a pipe
     "": ("none", None),
     ".xz": ("xz", ["xz", "-c", "--check=crc32", "--lzma2=dict=1MiB"]),
     ".zst": ("zstd", ["zstd", "-qc"]),

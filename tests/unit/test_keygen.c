@@ -134,7 +134,7 @@ static void check_subject(X509 *cert, const char *wanted)
 
 	assert_int_equal(X509_NAME_cmp(X509_get_subject_name(cert), X509_get_issuer_name(cert)), 0);
 	assert_true(X509_NAME_print_ex(bio, X509_get_subject_name(cert), 0,
-				       XN_FLAG_SEP_COMMA_PLUS) >= 0);
+				       XN_FLAG_SEP_COMMA_PLUS | ASN1_STRFLGS_UTF8_CONVERT) >= 0);
 	assert_int_equal(BIO_write(bio, "", 1), 1);
 	BIO_get_mem_data(bio, &text);
 	assert_string_equal(text, wanted);
