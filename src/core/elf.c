@@ -74,6 +74,14 @@ static bool reach_section(const struct reader *r, size_t header, size_t *end, st
 		     err);
 }
 
+/* More sections than e_shnum can hold: the count stands in the first header (gABI). */
+static uint64_t count_sections(const struct reader *r, size_t table)
+{
+	uint64_t count = FIELD(r, 0, Ehdr, e_shnum);
+
+	return count ? count : FIELD(r, table, Shdr, sh_size);
+}
+
 bool ks_elf_check(struct ks_view image, size_t *end, struct ks_error *err)
 {
 	struct reader r = { .image = image };
@@ -83,15 +91,12 @@ bool ks_elf_check(struct ks_view image, size_t *end, struct ks_error *err)
 		return false;
 	*end = SIZE(&r, Ehdr);
 	table = FIELD(&r, 0, Ehdr, e_shoff);
-	count = FIELD(&r, 0, Ehdr, e_shnum);
 	step = FIELD(&r, 0, Ehdr, e_shentsize);
 	if (table == 0 || step != SIZE(&r, Shdr))
 		return ks_fail(err, KS_ERR_INPUT, "not a kernel module (no ELF section table)");
 	if (!reach(&r, table, step, end, err))
 		return false;
-	/* More sections than e_shnum can hold: the count stands in the first header (gABI). */
-	if (count == 0)
-		count = FIELD(&r, table, Shdr, sh_size);
+	count = count_sections(&r, (size_t)table);
 	if (count == 0)
 		return ks_fail(err, KS_ERR_INPUT, "not a kernel module (no ELF section)");
 	if (count > image.len / step || !reach(&r, table, count * step, end, err))
@@ -100,4 +105,51 @@ bool ks_elf_check(struct ks_view image, size_t *end, struct ks_error *err)
 		if (!reach_section(&r, (size_t)(table + i * step), end, err))
 			return false;
 	return true;
+}
+
+/* Section I, as far as it is in the file: the check has seen that it fits. */
+static struct ks_view section(const struct reader *r, size_t table, uint64_t i, size_t *header)
+{
+	size_t end = 0;
+	struct ks_error ignored;
+
+	*header = table + (size_t)i * SIZE(r, Shdr);
+	if (!reach_section(r, *header, &end, &ignored) || !end)
+		return ks_view_of(NULL, 0);
+	return ks_view_of(r->image.data + FIELD(r, *header, Shdr, sh_offset),
+			  (size_t)FIELD(r, *header, Shdr, sh_size));
+}
+
+static bool is_named(const struct reader *r, size_t header, struct ks_view names, const char *name)
+{
+	uint64_t at = FIELD(r, header, Shdr, sh_name);
+	size_t len = strlen(name) + 1;
+
+	return at < names.len && names.len - at >= len && memcmp(names.data + at, name, len) == 0;
+}
+
+bool ks_elf_section(struct ks_view image, const char *name, struct ks_view *content)
+{
+	struct reader r = { .image = image };
+	struct ks_error ignored;
+	uint64_t count, index;
+	struct ks_view names;
+	size_t table, header;
+
+	if (!read_ident(&r, &ignored))
+		return false;
+	table = (size_t)FIELD(&r, 0, Ehdr, e_shoff);
+	count = count_sections(&r, table);
+	index = FIELD(&r, 0, Ehdr, e_shstrndx);
+	if (index == SHN_XINDEX)
+		index = FIELD(&r, table, Shdr, sh_link);
+	if (index == SHN_UNDEF || index >= count)
+		return false;
+	names = section(&r, table, index, &header);
+	for (uint64_t i = 1; i < count; i++) {
+		*content = section(&r, table, i, &header);
+		if (content->data && is_named(&r, header, names, name))
+			return true;
+	}
+	return false;
 }

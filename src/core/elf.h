@@ -12,4 +12,10 @@
  */
 KS_MUST_CHECK bool ks_elf_check(struct ks_view image, size_t *end, struct ks_error *err);
 
+/*
+ * The content of the section NAME, inside IMAGE, which has passed ks_elf_check(); false where there
+ * is none, it takes no room in the file, or the names of sections cannot be found.
+ */
+bool ks_elf_section(struct ks_view image, const char *name, struct ks_view *content);
+
 #endif

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/kmod.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <libkmod.h>
+#include <openssl/err.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +15,8 @@
 
 #include "base/place.h"
 #include "base/strings.h"
+#include "core/elf.h"
+#include "core/trailer.h"
 
 static void say_nothing(void *data, int priority, const char *file, int line, const char *fn,
 			const char *format, va_list args)
@@ -95,19 +100,94 @@ bool ks_kmod_lookup(const char *root, const char *dir, const char *name, char **
 	return ok;
 }
 
+/* .modinfo: strings "key=value", each with its zero byte, and zero bytes between them. */
+
+static bool take_string(struct ks_view *rest, const char **string)
+{
+	const uint8_t *end;
+
+	while (rest->len && !*rest->data) {
+		rest->data++;
+		rest->len--;
+	}
+	end = rest->len ? memchr(rest->data, '\0', rest->len) : NULL;
+	if (!end)
+		return false;
+	*string = (const char *)rest->data;
+	rest->len -= (size_t)(end - rest->data);
+	rest->data = end;
+	return true;
+}
+
+static bool read_section(struct ks_view content, struct ks_modinfo *info, struct ks_error *err)
+{
+	struct ks_view rest;
+	const char *string;
+
+	if (!ks_elf_section(content, ".modinfo", &rest))
+		return true;
+	while (take_string(&rest, &string)) {
+		if (strcmp(string, "intree=Y") == 0)
+			info->intree = true;
+		if (strncmp(string, "vermagic=", strlen("vermagic=")) == 0 && !info->vermagic &&
+		    !ks_string_copy(&info->vermagic, string + strlen("vermagic="), err))
+			return false;
+	}
+	return true;
+}
+
+/* What libkmod makes of the signature */
+
 /*
- * libkmod reads modules by path only.  It gets a memory file, not the module's own name: the
- * bytes are the ones we read, and containers that this libkmod was built without do not matter.
+ * libkmod reads modules by path only, and looks for a signature at the end of the file whatever is
+ * before it.  So it gets the signature behind a module of ours: not the file's own name, whose
+ * content may have changed and whose container this libkmod may not read, nor its sections.
  */
-static bool open_image(struct ks_view image, int *fd, struct ks_error *err)
+static bool put_carrier(struct ks_buf *file, struct ks_error *err)
+{
+	static const char names[] = "\0.modinfo\0.names";
+	static const char modinfo[] = "name=carrier";
+	struct {
+		Elf64_Ehdr header;
+		char names[24], modinfo[16];
+		Elf64_Shdr section[3];
+	} carrier = { 0 };
+	size_t sections = offsetof(__typeof__(carrier), section);
+
+	memcpy(carrier.header.e_ident, ELFMAG, SELFMAG);
+	carrier.header.e_ident[EI_CLASS] = ELFCLASS64;
+	carrier.header.e_ident[EI_DATA] =
+		__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? ELFDATA2LSB : ELFDATA2MSB;
+	carrier.header.e_ident[EI_VERSION] = EV_CURRENT;
+	carrier.header.e_type = ET_REL;
+	carrier.header.e_version = EV_CURRENT;
+	carrier.header.e_ehsize = sizeof(Elf64_Ehdr);
+	carrier.header.e_shentsize = sizeof(Elf64_Shdr);
+	carrier.header.e_shoff = sections;
+	carrier.header.e_shnum = 3;
+	carrier.header.e_shstrndx = 1;
+	memcpy(carrier.names, names, sizeof(names));
+	memcpy(carrier.modinfo, modinfo, sizeof(modinfo));
+	carrier.section[1] = (Elf64_Shdr){ .sh_name = 10,
+					   .sh_type = SHT_STRTAB,
+					   .sh_offset = offsetof(__typeof__(carrier), names),
+					   .sh_size = sizeof(names) };
+	carrier.section[2] = (Elf64_Shdr){ .sh_name = 1,
+					   .sh_type = SHT_PROGBITS,
+					   .sh_offset = offsetof(__typeof__(carrier), modinfo),
+					   .sh_size = sizeof(modinfo) };
+	return ks_buf_append(file, &carrier, sizeof(carrier), err);
+}
+
+static bool open_file(struct ks_view bytes, int *fd, struct ks_error *err)
 {
 	size_t done = 0;
 
 	*fd = memfd_create("module", MFD_CLOEXEC);
 	if (*fd < 0)
 		return ks_fail_errno(err, "memory file");
-	while (done < image.len) {
-		ssize_t n = write(*fd, image.data + done, image.len - done);
+	while (done < bytes.len) {
+		ssize_t n = write(*fd, bytes.data + done, bytes.len - done);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -120,8 +200,7 @@ static bool open_image(struct ks_view image, int *fd, struct ks_error *err)
 
 static char **find_field(struct ks_modinfo *info, const char *key)
 {
-	return strcmp(key, "vermagic") == 0	? &info->vermagic :
-	       strcmp(key, "sig_id") == 0	? &info->sig_id :
+	return strcmp(key, "sig_id") == 0	? &info->sig_id :
 	       strcmp(key, "signer") == 0	? &info->signer :
 	       strcmp(key, "sig_key") == 0	? &info->sig_key :
 	       strcmp(key, "sig_hashalgo") == 0 ? &info->sig_hashalgo :
@@ -134,51 +213,59 @@ static bool take_fields(struct kmod_list *list, struct ks_modinfo *info, struct 
 
 	kmod_list_foreach(entry, list)
 	{
-		const char *key = kmod_module_info_get_key(entry);
-		const char *value = kmod_module_info_get_value(entry);
-		char **field = find_field(info, key);
+		char **field = find_field(info, kmod_module_info_get_key(entry));
 
-		if (strcmp(key, "intree") == 0)
-			info->intree = strcmp(value, "Y") == 0;
-		if (field && !*field && !ks_string_copy(field, value, err))
+		if (field && !*field &&
+		    !ks_string_copy(field, kmod_module_info_get_value(entry), err))
 			return false;
 	}
 	return true;
 }
 
-static bool read_fields(struct kmod_ctx *ctx, const char *path, struct ks_modinfo *info,
-			struct ks_error *err)
+static bool ask_libkmod(const char *path, struct ks_modinfo *info, struct ks_error *err)
 {
 	struct kmod_module *module = NULL;
 	struct kmod_list *list = NULL;
+	struct kmod_ctx *ctx = open_kmod("/", err);
 	bool ok = true;
 
-	/* Not a module to libkmod is a module that says nothing to us. */
+	if (!ctx)
+		return false;
+	/* A signature that libkmod does not understand is none to it. */
 	if (kmod_module_new_from_path(ctx, path, &module) >= 0 &&
 	    kmod_module_get_info(module, &list) >= 0)
 		ok = take_fields(list, info, err);
 	kmod_module_info_free_list(list);
 	kmod_module_unref(module);
+	kmod_unref(ctx);
+	/* What its OpenSSL calls leave behind is no error of ours. */
+	ERR_clear_error();
 	return ok;
 }
 
-bool ks_modinfo_read(struct ks_view image, struct ks_modinfo *info, struct ks_error *err)
+static bool read_signature(struct ks_view content, struct ks_modinfo *info, struct ks_error *err)
 {
-	struct kmod_ctx *ctx;
+	struct ks_trailer trailer = ks_trailer_parse(content);
+	KS_BULK file = { 0 };
 	KS_FD fd = -1;
 	char path[40];
-	bool ok;
 
-	*info = (struct ks_modinfo){ 0 };
-	if (!open_image(image, &fd, err))
-		return false;
-	ctx = open_kmod("/", err);
-	if (!ctx)
+	if (trailer.kind != KS_TRAILER_WHOLE)
+		return true;
+	if (!put_carrier(&file, err) || !ks_trailer_append(&file, trailer.message, err) ||
+	    !open_file(ks_buf_view(&file), &fd, err))
 		return false;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	ok = read_fields(ctx, path, info, err);
-	kmod_unref(ctx);
-	return ok;
+	return ask_libkmod(path, info, err);
+}
+
+bool ks_modinfo_read(struct ks_view content, struct ks_modinfo *info, struct ks_error *err)
+{
+	*info = (struct ks_modinfo){ 0 };
+	if (read_section(content, info, err) && read_signature(content, info, err))
+		return true;
+	ks_modinfo_free(info);
+	return false;
 }
 
 void ks_modinfo_free(struct ks_modinfo *info)

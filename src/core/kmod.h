@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What libkmod knows: which file a module name stands for, and what a module says of itself in
- * its .modinfo section.
+ * Which file a module name stands for and what libkmod, and so modinfo(8), makes of a signature; and
+ * what a module says of itself in its .modinfo section, which libkmod 30 cannot be asked: it ends
+ * the process on section tables that a hostile file can have, and says nothing of a module whose
+ * signature it does not understand.
  */
 #ifndef KS_CORE_KMOD_H
 #define KS_CORE_KMOD_H
@@ -29,8 +31,11 @@ struct ks_modinfo {
 
 #define KS_MODINFO __attribute__((cleanup(ks_modinfo_free))) struct ks_modinfo
 
-/* IMAGE is an uncompressed module.  One without .modinfo gives empty values, not an error. */
-KS_MUST_CHECK bool ks_modinfo_read(struct ks_view image, struct ks_modinfo *info,
+/*
+ * CONTENT is an uncompressed module that has passed ks_elf_check().  One without .modinfo gives
+ * empty values, not an error.
+ */
+KS_MUST_CHECK bool ks_modinfo_read(struct ks_view content, struct ks_modinfo *info,
 				   struct ks_error *err);
 
 void ks_modinfo_free(struct ks_modinfo *info);
