@@ -374,3 +374,9 @@ bool ks_file_write(const struct ks_place *place, mode_t mode, struct ks_view con
 	}
 	return require_regular(&st, err) && ks_file_replace(place, &st, content, err);
 }
+
+bool ks_file_may_replace(const struct ks_place *place, struct ks_error *err)
+{
+	return faccessat(place->dir, ".", W_OK | X_OK, AT_EACCESS) == 0 ||
+	       ks_fail_errno(err, "make a file in the directory");
+}

@@ -37,6 +37,9 @@ bool ks_file_same(const struct stat *a, const struct stat *b);
 KS_MUST_CHECK bool ks_file_replace(const struct ks_place *place, const struct stat *old,
 				   struct ks_view content, struct ks_error *err);
 
+/* Whether a file could be made or replaced at PLACE, as far as permissions tell. */
+KS_MUST_CHECK bool ks_file_may_replace(const struct ks_place *place, struct ks_error *err);
+
 /*
  * Makes or atomically replaces a file that holds CONTENT, with exactly MODE for a new file; one
  * that exists keeps its own mode, owner and attributes, and must be a regular file.

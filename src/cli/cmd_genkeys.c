@@ -65,20 +65,31 @@ static bool add_matches(struct run *run, const char *pattern, struct ks_error *e
 	return ok;
 }
 
+static bool is_here(const char *dir)
+{
+	struct stat here, there;
+
+	return stat(".", &here) == 0 && stat(dir, &there) == 0 && here.st_dev == there.st_dev &&
+	       here.st_ino == there.st_ino;
+}
+
+/* In the key store ../config, as 3.0; elsewhere ./config, and what lies beside the store. */
 static bool default_config(struct run *run, struct ks_error *err)
 {
 	KS_STRING beside = NULL;
 
 	if (!ks_string_print(&beside, err, "%s/../config", run->dir))
 		return false;
+	if (!is_here(run->dir) && access("config", F_OK) == 0)
+		return ks_strings_add(&run->configs, "config", err);
 	if (access(beside, F_OK) == 0)
 		return ks_strings_add(&run->configs, beside, err);
 	if (access("config", F_OK) == 0)
 		return ks_strings_add(&run->configs, "config", err);
 	return run->args->type != NULL ||
 	       ks_fail(err, KS_ERR_MISSING,
-		       "no kernel config at %s or ./config: name it with "
-		       "--config, or the key with --type",
+		       "no kernel config at ./config or %s: name it with --config, or the key with "
+		       "--type",
 		       beside);
 }
 
@@ -277,6 +288,39 @@ static bool make_key(struct run *run, const struct ks_keygen *how, const char *w
 	return true;
 }
 
+static bool may_write_configs(const struct run *run, struct ks_error *err)
+{
+	for (size_t i = 0; i < run->configs.count; i++) {
+		KS_PLACE place = KS_PLACE_NONE;
+
+		if (!ks_place_find(&place, NULL, run->configs.item[i], err) ||
+		    !ks_file_may_replace(&place, err))
+			return ks_at(err, run->configs.item[i]);
+	}
+	return true;
+}
+
+/* A store that was not there is made now; another run may have been faster. */
+static bool make_store(struct run *run, char **why, struct ks_error *err)
+{
+	if (run->store.dir >= 0)
+		return true;
+	ks_keystore_close(&run->store);
+	ks_string_free(why);
+	return ks_keystore_open(&run->store, run->dir, true, err) &&
+	       ks_keystore_due(&run->store, &run->demand, why, err);
+}
+
+static bool keep_key(struct run *run, struct ks_error *err)
+{
+	if (!ks_keystore_current(&run->store, &run->name, err))
+		return false;
+	if (!run->args->quiet)
+		report_line("%s/%s: stays in use", run->store.path, run->name);
+	return true;
+}
+
+/* Everything that can be wrong shows before a store or a key is made. */
 static bool refresh(struct run *run, struct ks_error *err)
 {
 	KS_STRING why = NULL;
@@ -284,24 +328,24 @@ static bool refresh(struct run *run, struct ks_error *err)
 
 	if (!ks_keystore_due(&run->store, &run->demand, &why, err) || !read_request(run, err))
 		return false;
+	if (!why)
+		return keep_key(run, err);
 	how = describe_key(run);
-	if (!why) {
-		if (!ks_keystore_current(&run->store, &run->name, err))
-			return false;
-		if (!run->args->quiet)
-			report_line("%s/%s: stays in use", run->store.path, run->name);
+	if (!ks_keygen_check(&how, err) || !may_write_configs(run, err))
+		return false;
+	if (run->args->dry_run) {
+		report_line("%s: a new %s key would be made, for %s: %s", run->store.path,
+			    run->demand.type->name, run->hash, why);
 		return true;
 	}
-	if (!ks_keygen_check(&how, err))
+	if (!make_store(run, &why, err))
 		return false;
-	if (!run->args->dry_run)
-		return make_key(run, &how, why, err);
-	report_line("%s: a new %s key would be made, for %s: %s", run->store.path,
-		    run->demand.type->name, run->hash, why);
-	return true;
+	return why ? make_key(run, &how, why, err) : keep_key(run, err);
 }
 
-static bool set_config(const struct run *run, const char *path, struct ks_error *err)
+/* REHEARSED: only what others have in the config is looked at, and nothing is said. */
+static bool set_config(const struct run *run, const char *path, bool rehearsed,
+		       struct ks_error *err)
 {
 	struct ks_trusted_keys trusted;
 
@@ -314,17 +358,19 @@ static bool set_config(const struct run *run, const char *path, struct ks_error 
 			    run->args->dry_run ? "would become" :
 						 "is now",
 			    trusted.value);
-	if (!run->args->quiet && trusted.kept)
+	if (!run->args->quiet && !rehearsed && !run->name)
+		report_line("%s: CONFIG_SYSTEM_TRUSTED_KEYS would name the new key", path);
+	if (!run->args->quiet && !rehearsed && trusted.kept)
 		report_line("%s: %zu certificates that were trusted before stay so", path,
 			    trusted.kept);
 	ks_trusted_keys_free(&trusted);
 	return true;
 }
 
-static bool set_configs(const struct run *run, struct ks_error *err)
+static bool set_configs(const struct run *run, bool rehearsed, struct ks_error *err)
 {
 	for (size_t i = 0; i < run->configs.count; i++)
-		if (!set_config(run, run->configs.item[i], err))
+		if (!set_config(run, run->configs.item[i], rehearsed, err))
 			return false;
 	return true;
 }
@@ -352,19 +398,21 @@ static bool is_named(const struct run *run, const char *name, bool *named, struc
 	return true;
 }
 
+/* A dry run that would have made a key counts it, and its configs would name that. */
 static bool prune(const struct run *run, struct ks_error *err)
 {
+	size_t keep = run->args->prune - (run->args->prune && !run->name);
 	KS_STRINGS names = { 0 };
-	bool named;
+	bool named = false;
 
 	if (!run->args->prune)
 		return true;
 	if (!ks_keystore_list(&run->store, &names, err))
 		return false;
-	for (size_t i = 0; i + run->args->prune < names.count; i++) {
+	for (size_t i = 0; i + keep < names.count; i++) {
 		const char *name = names.item[i];
 
-		if (!is_named(run, name, &named, err))
+		if (run->name && !is_named(run, name, &named, err))
 			return false;
 		if (named || (run->name && strcmp(run->name, name) == 0))
 			continue;
@@ -376,17 +424,32 @@ static bool prune(const struct run *run, struct ks_error *err)
 	return true;
 }
 
+/* Its certs/Makefile makes the file a prerequisite. */
+static bool check_path(const struct run *run, struct ks_error *err)
+{
+	if (strchr(run->store.path, '\n'))
+		return ks_fail(err, KS_ERR_INPUT, "%s: a newline cannot stand in a kernel config",
+			       run->store.path);
+	if (strpbrk(run->store.path, " \t$#:%\\\"'"))
+		report_warning(
+			"warning: %s: a kernel's build takes no blank, quote, $, #, : or %% in "
+			"the path of a key",
+			run->store.path);
+	return true;
+}
+
 /* The configs are all looked at before a key is made, and written after it is safe on disk. */
 static bool run_all(struct run *run, struct ks_error *err)
 {
-	if (!demand(run, err) ||
-	    !ks_keystore_open(&run->store, run->dir, !run->args->dry_run, err) ||
-	    !set_configs(run, err))
+	if (!demand(run, err) || !ks_keystore_open(&run->store, run->dir, false, err) ||
+	    !check_path(run, err) || !set_configs(run, true, err))
 		return false;
 	for (size_t i = 0; run->args->verbose && i < run->configs.count; i++)
 		if (!recommend(run->configs.item[i], err))
 			return false;
-	return refresh(run, err) && set_configs(run, err) && prune(run, err);
+	if (!run->args->dry_run)
+		ks_keystore_tidy(&run->store);
+	return refresh(run, err) && set_configs(run, false, err) && prune(run, err);
 }
 
 static int run_genkeys(void *ctx, int operands, char **operand)

@@ -8,6 +8,13 @@
 #include "cli/commands.h"
 #include "cli/report.h"
 
+/* The same with its argument in the same word. */
+static bool has_value(const char *word)
+{
+	return strncmp(word, "--khash=", strlen("--khash=")) == 0 ||
+	       strncmp(word, "--ktype=", strlen("--ktype=")) == 0;
+}
+
 /* Options that 3.0 took and did nothing with; each has an argument. */
 static bool is_dropped(const char *word)
 {
@@ -16,7 +23,7 @@ static bool is_dropped(const char *word)
 	for (size_t i = 0; i < sizeof(dropped) / sizeof(*dropped); i++)
 		if (strcmp(word, dropped[i]) == 0)
 			return true;
-	return false;
+	return has_value(word);
 }
 
 static int copy_words(char **to, int argc, char **argv)
@@ -27,7 +34,7 @@ static int copy_words(char **to, int argc, char **argv)
 		if (is_dropped(argv[i])) {
 			report_warning("warning: %s does nothing: the kernel config says it",
 				       argv[i]);
-			i++;
+			i += !has_value(argv[i]);
 		} else {
 			to[count++] = argv[i];
 		}

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/keygen.h"
 
+#include <ctype.h>
+#include <limits.h>
 #include <openssl/conf.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -107,11 +109,13 @@ static bool req_section(const CONF *conf, const char *name, const char **section
 static bool make_rsa(const CONF *conf, EVP_PKEY **key, struct ks_error *err)
 {
 	const char *text = req_value(conf, "default_bits");
-	long bits = text ? strtol(text, NULL, 10) : RSA_BITS;
+	char *end = NULL;
+	long bits = text ? strtol(text, &end, 10) : RSA_BITS;
 
-	if (bits < 2048 || bits > 16384)
+	if ((text && (!*text || *end)) || bits < 2048 || bits > 16384)
 		return ks_fail(err, KS_ERR_INPUT,
-			       "default_bits of the request: %s is not 2048 to 16384", text);
+			       "default_bits of the request: '%s' is no number from 2048 to 16384",
+			       text);
 	*key = EVP_RSA_gen((unsigned int)bits);
 	return *key ? true : ks_fail_openssl(err, KS_ERR_CRYPTO, "RSA key");
 }
@@ -130,10 +134,22 @@ static bool make_key(const struct ks_keygen *how, const CONF *conf, EVP_PKEY **k
 
 /* The subject */
 
+/* A host name as the common name takes it: ASCII, and nothing that a log would garble. */
+static void plain_host(const char *host, char *plain)
+{
+	size_t len = 0;
+
+	for (; host[len] && len < HOST_LIMIT; len++)
+		plain[len] =
+			isalnum((unsigned char)host[len]) && isascii(host[len]) ? host[len] : '-';
+	plain[len] = '\0';
+}
+
 /* The digits are those of the subject key identifier: SHA-1 of the public key (RFC 5280 4.2.1.2). */
 static bool own_name(const struct ks_keygen *how, X509 *cert, char **name, struct ks_error *err)
 {
 	unsigned char id[EVP_MAX_MD_SIZE];
+	char host[HOST_LIMIT + 1];
 	struct tm tm;
 	char date[16];
 
@@ -141,8 +157,9 @@ static bool own_name(const struct ks_keygen *how, X509 *cert, char **name, struc
 		return ks_fail_openssl(err, KS_ERR_CRYPTO, "key id");
 	gmtime_r(&how->now, &tm);
 	strftime(date, sizeof(date), "%Y-%m-%d", &tm);
-	return ks_string_print(name, err, "Out-of-tree module signing key %.*s %s %02x%02x%02x%02x",
-			       HOST_LIMIT, how->host, date, id[0], id[1], id[2], id[3]);
+	plain_host(how->host, host);
+	return ks_string_print(name, err, "Out-of-tree module signing key %s%s%s %02x%02x%02x%02x",
+			       host, host[0] ? " " : "", date, id[0], id[1], id[2], id[3]);
 }
 
 static bool add_name_entry(X509_NAME *name, const char *field, const char *value,
@@ -220,7 +237,7 @@ static bool set_dates(const struct ks_keygen *how, X509 *cert, struct ks_error *
 {
 	time_t now = how->now;
 
-	if (X509_time_adj_ex(X509_getm_notBefore(cert), 0, 0, &now) &&
+	if (how->days <= INT_MAX && X509_time_adj_ex(X509_getm_notBefore(cert), 0, 0, &now) &&
 	    X509_time_adj_ex(X509_getm_notAfter(cert), (int)how->days, 0, &now))
 		return true;
 	ERR_clear_error();
@@ -276,6 +293,16 @@ static bool make_cert(const struct ks_keygen *how, const CONF *conf, EVP_PKEY *k
 	       sign_cert(how, key, *cert, err);
 }
 
+/* Of UTF-8: every byte but those that continue a character. */
+static size_t count_characters(const char *text)
+{
+	size_t count = 0;
+
+	for (; *text; text++)
+		count += ((unsigned char)*text & 0xc0) != 0x80;
+	return count;
+}
+
 bool ks_keygen_check(const struct ks_keygen *how, struct ks_error *err)
 {
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, how->type->openssl, NULL);
@@ -290,9 +317,14 @@ bool ks_keygen_check(const struct ks_keygen *how, struct ks_error *err)
 			       OpenSSL_version(OPENSSL_VERSION_STRING));
 	if (!EVP_get_digestbyname(how->hash))
 		return ks_fail(err, KS_ERR_UNSUPPORTED, "unknown hash '%s'", how->hash);
-	if (how->subject && (!how->subject[0] || strlen(how->subject) > NAME_LIMIT))
+	if (strcmp(how->type->openssl, "EC") == 0 && strncmp(how->hash, "sha3-", 5) == 0 &&
+	    OpenSSL_version_num() < 0x30200000)
+		return ks_fail(err, KS_ERR_UNSUPPORTED,
+			       "ECDSA with %s needs OpenSSL 3.2 or later, this is %s", how->hash,
+			       OpenSSL_version(OPENSSL_VERSION_STRING));
+	if (how->subject && (!how->subject[0] || count_characters(how->subject) > NAME_LIMIT))
 		return ks_fail(err, KS_ERR_USAGE, "a subject has 1 to %d characters, this has %zu",
-			       NAME_LIMIT, strlen(how->subject));
+			       NAME_LIMIT, count_characters(how->subject));
 	return read_template(how, &conf, err);
 }
 
@@ -307,6 +339,8 @@ bool ks_keygen(const struct ks_keygen *how, EVP_PKEY **key, X509 **cert, struct 
 		return true;
 	EVP_PKEY_free(*key);
 	X509_free(*cert);
+	*key = NULL;
+	*cert = NULL;
 	return false;
 }
 

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,8 +51,11 @@ static bool open_store(struct ks_keystore *store, const char *dir, bool create,
 		return false;
 	if (create && mkdirat(place.dir, place.name, 0755) && errno != EEXIST)
 		return ks_fail_errno(err, "make directory");
-	return ks_place_open(&place, O_RDONLY | O_DIRECTORY, &store->dir, err) &&
-	       ks_string_copy(&store->path, place.path, err) && lock(store, err);
+	if (!ks_string_copy(&store->path, place.path, err))
+		return false;
+	if (ks_place_open(&place, O_RDONLY | O_DIRECTORY, &store->dir, err))
+		return lock(store, err);
+	return !create && err->sys == ENOENT;
 }
 
 bool ks_keystore_open(struct ks_keystore *store, const char *dir, bool create, struct ks_error *err)
@@ -77,6 +81,8 @@ bool ks_keystore_current(const struct ks_keystore *store, char **name, struct ks
 	char *last;
 
 	*name = NULL;
+	if (store->dir < 0)
+		return true;
 	if (len < 0)
 		return errno == ENOENT || errno == EINVAL ? true : ks_fail_errno(err, "current");
 	target[len] = '\0';
@@ -127,17 +133,24 @@ static bool read_hash(const struct ks_keystore *store, const char *name, char **
 static bool read_pair(const struct ks_keystore *store, const char *name, struct pair *pair,
 		      struct ks_error *err)
 {
+	KS_X509 *with_key = NULL;
 	KS_BUF key = { 0 };
 	KS_BUF cert = { 0 };
+	bool is_pair;
 
 	if (!read_file(store, name, KS_KEYSTORE_KEY, &key, err) ||
 	    !read_file(store, name, KS_KEYSTORE_CERT, &cert, err))
 		return false;
-	if (!ks_key_parse(ks_buf_view(&key), NULL, &pair->key, err))
+	/* The kernel's build takes the certificate that stands with the key. */
+	if (!ks_key_parse(ks_buf_view(&key), NULL, &pair->key, err) ||
+	    !ks_cert_parse(ks_buf_view(&key), &with_key, err))
 		return ks_at(err, KS_KEYSTORE_KEY);
 	if (!ks_cert_parse(ks_buf_view(&cert), &pair->cert, err))
 		return ks_at(err, KS_KEYSTORE_CERT);
-	if (X509_check_private_key(pair->cert, pair->key) != 1)
+	is_pair = X509_check_private_key(pair->cert, pair->key) == 1 &&
+		  X509_cmp(pair->cert, with_key) == 0;
+	ERR_clear_error();
+	if (!is_pair)
 		return ks_fail(err, KS_ERR_KEY, "key and certificate are no pair");
 	return read_hash(store, name, &pair->hash, err);
 }
@@ -274,23 +287,46 @@ static bool remove_directory(int store, const char *name, struct ks_error *err)
 	return unlinkat(store, name, AT_REMOVEDIR) == 0 || ks_fail_errno(err, "remove");
 }
 
-/* What a run that was killed has left; nobody else is at it, for the store is locked. */
-static void remove_left_overs(int store)
+/* Calls EACH with every name in the directory PARENT. */
+static void for_entries(int parent, void (*each)(int parent, const char *name))
 {
-	int fd = openat(store, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
 	struct dirent *entry;
-	struct ks_error ignored;
 
 	if (!dir) {
 		ks_fd_close(&fd);
 		return;
 	}
 	while ((entry = readdir(dir)))
-		if (strncmp(entry->d_name, left_over, strlen(left_over)) == 0 &&
-		    unlinkat(store, entry->d_name, 0))
-			(void)!remove_directory(store, entry->d_name, &ignored);
+		each(parent, entry->d_name);
 	closedir(dir);
+}
+
+static void tidy_file(int parent, const char *name)
+{
+	struct ks_error ignored;
+
+	if (strncmp(name, left_over, strlen(left_over)) == 0 && unlinkat(parent, name, 0))
+		(void)!remove_directory(parent, name, &ignored);
+}
+
+static void tidy_entry(int store, const char *name)
+{
+	KS_FD dir = -1;
+
+	tidy_file(store, name);
+	if (!ks_keystore_is_dated(name))
+		return;
+	dir = openat(store, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir >= 0)
+		for_entries(dir, tidy_file);
+}
+
+void ks_keystore_tidy(const struct ks_keystore *store)
+{
+	if (store->dir >= 0)
+		for_entries(store->dir, tidy_entry);
 }
 
 static bool dated_name(time_t now, int number, char *name)
@@ -304,13 +340,29 @@ static bool dated_name(time_t now, int number, char *name)
 	return strftime(name, NAME_SIZE, "%Y%m%d-%H%M", &tm) > 0 && strcat(name, suffix);
 }
 
+static bool rename_new(int dir, const char *from, const char *to)
+{
+	struct stat st;
+
+	if (renameat2(dir, from, dir, to, RENAME_NOREPLACE) == 0)
+		return true;
+	if (errno != EINVAL && errno != ENOSYS)
+		return false;
+	/* A file system that cannot: the lock keeps other runs away. */
+	if (fstatat(dir, to, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		errno = EEXIST;
+		return false;
+	}
+	return errno == ENOENT && renameat(dir, from, dir, to) == 0;
+}
+
 /* Into its name, never over a directory that is there. */
 static bool give_name(const struct ks_keystore *store, const char *temporary, time_t now,
 		      char *name, struct ks_error *err)
 {
 	for (int number = 1; number <= MOST_IN_A_MINUTE; number++) {
 		dated_name(now, number, name);
-		if (renameat2(store->dir, temporary, store->dir, name, RENAME_NOREPLACE) == 0)
+		if (rename_new(store->dir, temporary, name))
 			return fsync(store->dir) == 0 || ks_fail_errno(err, "sync directory");
 		if (errno != EEXIST)
 			return ks_fail_errno(err, "rename");
@@ -354,7 +406,7 @@ bool ks_keystore_add(const struct ks_keystore *store, EVP_PKEY *key, X509 *cert,
 	char temporary[NAME_SIZE], dated[NAME_SIZE];
 	struct ks_error ignored;
 
-	remove_left_overs(store->dir);
+	ks_keystore_tidy(store);
 	if (!temporary_name(temporary, err))
 		return false;
 	if (!make_directory(store, temporary, key, cert, demand, err) ||
@@ -362,8 +414,12 @@ bool ks_keystore_add(const struct ks_keystore *store, EVP_PKEY *key, X509 *cert,
 		(void)!remove_directory(store->dir, temporary, &ignored);
 		return ks_at(err, store->path);
 	}
-	return (set_link(store->dir, "current", dated, err) && ks_string_copy(name, dated, err)) ||
-	       ks_at(err, store->path);
+	/* A key that nothing leads to would be one more for no use. */
+	if (!set_link(store->dir, "current", dated, err)) {
+		(void)!remove_directory(store->dir, dated, &ignored);
+		return ks_at(err, store->path);
+	}
+	return ks_string_copy(name, dated, err);
 }
 
 /* Old ones */
@@ -377,14 +433,31 @@ bool ks_keystore_is_dated(const char *name)
 	       (name[13] == '-' && name[14] && !name[14 + strspn(name + 14, "0123456789")]);
 }
 
+static bool is_directory(int dir, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* The tenth of a minute comes behind the ninth. */
+static int by_age(const void *a, const void *b)
+{
+	return strverscmp(*(char *const *)a, *(char *const *)b);
+}
+
 bool ks_keystore_list(const struct ks_keystore *store, struct ks_strings *names,
 		      struct ks_error *err)
 {
-	int fd = openat(store->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
 	struct dirent *entry;
 	bool ok = true;
+	DIR *dir;
+	int fd;
 
+	if (store->dir < 0)
+		return true;
+	fd = openat(store->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = fd >= 0 ? fdopendir(fd) : NULL;
 	if (!dir) {
 		ks_fail_errno(err, "open");
 		ks_fd_close(&fd);
@@ -392,9 +465,11 @@ bool ks_keystore_list(const struct ks_keystore *store, struct ks_strings *names,
 	}
 	while (ok && (entry = readdir(dir)))
 		ok = !ks_keystore_is_dated(entry->d_name) ||
+		     !is_directory(store->dir, entry->d_name) ||
 		     ks_strings_add(names, entry->d_name, err);
 	closedir(dir);
-	ks_strings_sort(names);
+	if (names->count)
+		qsort(names->item, names->count, sizeof(*names->item), by_age);
 	return ok;
 }
 
@@ -434,25 +509,52 @@ static bool open_dest(const char *dest, int *dir, struct ks_error *err)
 	return ks_at(err, dest);
 }
 
-static bool is_private(const char *file)
+/* By its content, whatever it is called. */
+static bool is_private(struct ks_view content)
 {
-	return strcmp(file, KS_KEYSTORE_KEY) == 0 || strcmp(file, "signing_prv.pem") == 0;
+	static const char mark[] = "PRIVATE KEY-----";
+
+	return memmem(content.data, content.len, mark, strlen(mark)) != NULL;
 }
 
-static bool copy_file(int from, int to, const char *file, struct ks_error *err)
+static bool read_in(int dir, const char *file, struct ks_buf *content, struct stat *st,
+		    struct ks_error *err)
 {
-	struct ks_place source = { .dir = from, .name = (char *)file };
+	struct ks_place place = { .dir = dir, .name = (char *)file };
+
+	return ks_file_read(&place, FILE_LIMIT, content, st, err) || ks_at(err, file);
+}
+
+/* An older file goes first: its mode is not the one that a private key is to have. */
+static bool copy_file(int from, int to, const char *file, bool public_only, struct ks_error *err)
+{
 	KS_BUF content = { 0 };
 	struct stat st;
 
-	if (!ks_file_read(&source, FILE_LIMIT, &content, &st, err))
-		return ks_at(err, file);
+	if (!read_in(from, file, &content, &st, err))
+		return false;
+	if (unlinkat(to, file, 0) && errno != ENOENT)
+		return ks_fail_errno(err, file);
+	if (public_only && is_private(ks_buf_view(&content)))
+		return true;
 	return write_in(to, file, st.st_mode & 07777, ks_buf_view(&content), err);
 }
 
-static bool copy_files(int from, int to, bool public_only, struct ks_error *err)
+static bool drop_if_private(int dir, const char *file, struct ks_error *err)
 {
-	int fd = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	KS_BUF content = { 0 };
+	struct stat st;
+
+	if (!read_in(dir, file, &content, &st, err))
+		return false;
+	return !is_private(ks_buf_view(&content)) || unlinkat(dir, file, 0) == 0 ||
+	       ks_fail_errno(err, file);
+}
+
+/* The files directly in DIR, but for hidden ones. */
+static bool list_files(int parent, struct ks_strings *files, struct ks_error *err)
+{
+	int fd = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
 	struct dirent *entry;
 	bool ok = true;
@@ -462,22 +564,44 @@ static bool copy_files(int from, int to, bool public_only, struct ks_error *err)
 		return ks_fail_errno(err, "open");
 	}
 	while (ok && (entry = readdir(dir)))
-		ok = entry->d_name[0] == '.' || (public_only && is_private(entry->d_name)) ||
-		     copy_file(from, to, entry->d_name, err);
+		ok = entry->d_name[0] == '.' || ks_strings_add(files, entry->d_name, err);
 	closedir(dir);
 	return ok;
+}
+
+static bool copy_files(int from, int to, bool public_only, struct ks_error *err)
+{
+	KS_STRINGS files = { 0 };
+	KS_STRINGS older = { 0 };
+
+	if (!list_files(from, &files, err) || !list_files(to, &older, err))
+		return false;
+	for (size_t i = 0; i < files.count; i++)
+		if (!copy_file(from, to, files.item[i], public_only, err))
+			return false;
+	ks_strings_sort(&files);
+	for (size_t i = 0; public_only && i < older.count; i++)
+		if (!ks_strings_has(&files, older.item[i], strlen(older.item[i])) &&
+		    !drop_if_private(to, older.item[i], err))
+			return false;
+	return true;
 }
 
 static bool copy_directory(int from, int dest, const char *name, bool public_only,
 			   struct ks_error *err)
 {
+	struct stat st;
 	KS_FD to = -1;
 
+	if (fstat(from, &st))
+		return ks_fail_errno(err, "stat");
 	if (mkdirat(dest, name, 0755) && errno != EEXIST)
 		return ks_fail_errno(err, "make directory");
 	to = openat(dest, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (to < 0)
 		return ks_fail_errno(err, "open");
+	if (fchmod(to, st.st_mode & 07777))
+		return ks_fail_errno(err, "chmod");
 	return copy_files(from, to, public_only, err);
 }
 

@@ -27,11 +27,17 @@ struct ks_keystore {
 /* The store where none is named: "." if it looks like one, else "certs-local".  Static. */
 const char *ks_keystore_default(void);
 
-/* Opens DIR of the host, made if CREATE and not there, and waits for its lock. */
+/*
+ * Opens DIR of the host and waits for its lock.  One that is not there is made if CREATE, else it is
+ * a store without keys.
+ */
 KS_MUST_CHECK bool ks_keystore_open(struct ks_keystore *store, const char *dir, bool create,
 				    struct ks_error *err);
 
 void ks_keystore_close(struct ks_keystore *store);
+
+/* Removes what a run that was killed has left; nobody else is at it, for the store is locked. */
+void ks_keystore_tidy(const struct ks_keystore *store);
 
 /* The name that `current' leads to, "20261123-1821"; NULL where there is no such link. */
 KS_MUST_CHECK bool ks_keystore_current(const struct ks_keystore *store, char **name,

@@ -73,6 +73,15 @@ static bool was_a_key(const char *value)
 	return ks_keystore_is_dated(name) || strcmp(name, "current") == 0;
 }
 
+/* Whatever has become of it: no certificate of others is kept there. */
+static bool is_own_key(const struct ks_keystore *store, const char *path)
+{
+	size_t len = strlen(store->path);
+
+	return strncmp(path, store->path, len) == 0 && path[len] == '/' && was_a_key(path + len) &&
+	       strchr(path + len + 1, '/') == strrchr(path, '/');
+}
+
 /* The kernel's build takes a relative path from its source; a config's own place is what we know. */
 static bool absolute(const struct job *job, const char *value, char **path, struct ks_error *err)
 {
@@ -94,9 +103,15 @@ static bool load_kept(struct job *job, const char *value, struct ks_error *err)
 		return true;
 	if (!absolute(job, value, &path, err))
 		return false;
+	if (is_own_key(job->store, path))
+		return true;
 	if (!ks_certs_load(&named, NULL, path, err)) {
 		if (err->sys == ENOENT && was_a_key(value))
 			return true;
+		if (err->sys == ENOENT) {
+			err->code = KS_ERR_MISSING;
+			err->sys = 0;
+		}
 		return ks_at(err,
 			     "the certificates that CONFIG_SYSTEM_TRUSTED_KEYS names cannot be "
 			     "kept");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ELF objects: the end of what the tables claim; and what libkmod reads of the ones taken. */
+/* ELF objects: the end of what the tables claim, sections by name, and what is in .modinfo. */
 #include <elf.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -28,8 +28,8 @@ static void check_end(struct ks_view image, size_t end)
 }
 
 /*
- * Leaves a gap of LEN bytes in the address space that libkmod's mapping of the file fits into, and
- * a page behind it that nobody may read; where else it came to lie would be luck.
+ * Leaves a gap of LEN bytes in the address space, and behind it a page that nobody may read.  A
+ * mapping of a file, libkmod's, comes to lie there; a byte read too far would else be luck.
  */
 static void *make_gap(size_t len, size_t page)
 {
@@ -39,7 +39,7 @@ static void *make_gap(size_t len, size_t page)
 	return at + len;
 }
 
-/* libkmod gets only what the check let through. */
+/* libkmod sees the signature only, and nothing of what the check refuses comes this far. */
 static void check_modinfo(struct ks_view image)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -51,6 +51,19 @@ static void check_modinfo(struct ks_view image)
 	MUST(munmap(fence, page) == 0);
 }
 
+/* A section is inside the image, and is found again in what the check says is all of it. */
+static void check_section(struct ks_view image, size_t end, const char *name)
+{
+	struct ks_view content, again;
+
+	if (!ks_elf_section(image, name, &content))
+		return;
+	MUST(content.data >= image.data && content.len <= image.len);
+	MUST((size_t)(content.data - image.data) <= image.len - content.len);
+	MUST(ks_elf_section(ks_view_of(image.data, end), name, &again));
+	MUST(again.data == content.data && again.len == content.len);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct ks_view image = fuzz_view(data, size);
@@ -60,6 +73,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!fuzz_accepted)
 		return 0;
 	check_end(image, end);
+	check_section(image, end, ".modinfo");
+	check_section(image, end, ".shstrtab");
+	check_section(image, end, "");
+	check_section(image, end, ".not.there");
 	check_modinfo(image);
 	return 0;
 }

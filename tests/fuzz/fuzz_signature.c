@@ -83,7 +83,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	struct ks_error err;
 
 	(void)argc, (void)argv;
-	MUST(ks_certs_parse(&certs, ks_view_of(fixed_certs, sizeof(fixed_certs) - 1), &err));
+	MUST(ks_certs_parse(&certs, ks_view_of(fixed_certs, sizeof(fixed_certs)), &err));
 	make_signer();
 	reversed.item = calloc(certs.count, sizeof(*reversed.item));
 	MUST(reversed.item);

@@ -37,6 +37,11 @@ UNKNOWN_DIGEST = bytes.fromhex("2b060104018f6501")  # 1.3.6.1.4.1.2021.1, of no 
 UNKNOWN_DIGEST_NAME = r"1\.3\.6\.1\.4\.1\.2021\.1"
 
 
+def counted(number, what):
+    """A pattern for so many of these on one line, whichever comes first."""
+    return rf"\b{number}\b.*({what})|({what}).*\b{number}\b"
+
+
 def pair(name):
     return key(name), cert(name)
 
@@ -171,7 +176,7 @@ class Cases:
         messages = [self.sign(name, image=self.other if name in bad else None) for name in names]
         found = ["unknown signer" if name not in certs else "bad" if name in bad else "good" for name in names]
         signers = [{"verdict": what, "name": signer(name)} for what, name in zip(found, names)]
-        words = [signer(names[found.index(verdict)]), r"\b(2|two) signers"]
+        words = [signer(names[found.index(verdict)]), counted(2, "signers")]
         return [self.signed("", forge.joined(*messages), verdict, signers, words,
                             certs=[cert(name) for name in certs], holds=not bad)]
 
@@ -253,8 +258,8 @@ class Cases:
 
     def trailing(self):
         """The same, but counted: a kernel takes it."""
-        words = "behind the message|padding|trailing"
-        return [self.good(f"{len(junk)} bytes", self.message, [rf"\b{len(junk)} .*({words})"], junk=junk)
+        what = "behind the message|padding|trailing"
+        return [self.good(f"{len(junk)} bytes", self.message, [counted(len(junk), what)], junk=junk)
                 for junk in (b"\0", b"junk junk", self.message, bytes(4096))]
 
     def wrong_sizes(self):

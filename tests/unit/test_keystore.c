@@ -532,10 +532,9 @@ static void stores_that_cannot_be_opened(void **state)
 	KS_KEYSTORE store = KS_KEYSTORE_NONE;
 
 	(void)state;
-	assert_fails_errno(ks_keystore_open(&store, in_scratch("none"), false, &error), ENOENT);
-	assert_says("none");
 	assert_fails_errno(ks_keystore_open(&store, in_scratch("none/store"), true, &error),
 			   ENOENT);
+	assert_says("none");
 	write_text(in_scratch("file"), "");
 	assert_fails_errno(ks_keystore_open(&store, in_scratch("file"), true, &error), ENOTDIR);
 	assert_int_equal(store.dir, -1);
@@ -576,7 +575,8 @@ static void the_store_of_a_directory(void **state)
 
 static void where_current_leads(void **state)
 {
-	static const char *const targets[] = { NAME, NAME "/", "./" NAME "//", "/elsewhere/" NAME };
+	static const char *const targets[] = { NAME, (NAME "/"), ("./" NAME "//"),
+					       ("/elsewhere/" NAME) };
 	KS_KEYSTORE store = KS_KEYSTORE_NONE;
 
 	(void)state;
@@ -644,6 +644,18 @@ static void lists_the_oldest_first(void **state)
 	make_dirs(in_scratch("store/other"));
 	make_link("20270101-0000", in_scratch("store/current"));
 	expect_list(&store, "20261231-2359, 20261231-2359-2, 20270101-0000");
+}
+
+static void a_store_that_is_not_there_has_no_keys(void **state)
+{
+	struct ks_key_demand demand = demand_of("ecdsa", 7 * DAY);
+	KS_KEYSTORE store = KS_KEYSTORE_NONE;
+
+	(void)state;
+	assert_ok(ks_keystore_open(&store, in_scratch("none"), false, &error));
+	expect_due(&store, &demand, "no current key");
+	expect_list(&store, "");
+	assert_int_equal(count_entries(scratch), 0);
 }
 
 static void lists_directories_alone(void **state)
@@ -898,6 +910,7 @@ static const struct CMUnitTest tests[] = {
 	scratch_test(opened_by_a_link),
 	scratch_test(a_store_that_cannot_be_written),
 	scratch_test(a_current_that_is_no_link),
+	scratch_test(a_store_that_is_not_there_has_no_keys),
 	scratch_test(stores_that_cannot_be_opened),
 	scratch_test(locked_while_it_is_open),
 	scratch_test(the_store_of_a_directory),
