@@ -156,7 +156,7 @@ bool look_reader(const struct look *look, char **text, struct ks_error *err)
 
 	if (codec == &ks_codec_none)
 		return ks_string_copy(text, "yes", err);
-	if (look->facts->objection)
+	if (look->facts->objection && look->facts->objection != ks_codec_no_content_size)
 		return ks_string_print(text, err, "no (%s)", look->facts->objection);
 	if (look->reader == KS_READER_UNKNOWN)
 		return ks_string_copy(text, "unknown (no kernel config found)", err);
@@ -185,12 +185,18 @@ bool look_notes(const struct look *look, char **text, struct ks_error *err)
 {
 	const struct ks_inspection *in = &look->facts->inspection;
 	KS_STRINGS notes = { 0 };
-	bool attributes = false;
+	bool attributes = false, bad = false;
 	char joined[512];
 
-	for (size_t i = 0; i < in->signature.count; i++)
+	for (size_t i = 0; i < in->signature.count; i++) {
 		attributes |= in->signature.signer[i].attributes;
-	if (!add_note(&notes, attributes, "signed attributes, which a kernel refuses", err) ||
+		bad |= in->finding[i].verdict == KS_VERDICT_BAD;
+	}
+	if (!add_note(
+		    &notes, bad && in->verdict == KS_VERDICT_GOOD,
+		    "another signer's signature is bad: a kernel that knows its key refuses the module",
+		    err) ||
+	    !add_note(&notes, attributes, "signed attributes, which a kernel refuses", err) ||
 	    !add_counted(&notes, in->signature.count > 1 ? in->signature.count : 0, "signers",
 			 err) ||
 	    !add_counted(&notes, in->beneath, "older signatures beneath, which count for nothing",
@@ -198,6 +204,8 @@ bool look_notes(const struct look *look, char **text, struct ks_error *err)
 	    !add_counted(&notes, in->signature.certificates, "certificates embedded, not trusted",
 			 err) ||
 	    !add_counted(&notes, in->padding, "bytes behind the message", err) ||
+	    !add_note(&notes, look->facts->objection == ks_codec_no_content_size,
+		      ks_codec_no_content_size, err) ||
 	    !add_note(&notes, in->indefinite, "BER with indefinite lengths, not DER", err))
 		return false;
 	ks_strings_join(&notes, joined, sizeof(joined));

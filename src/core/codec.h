@@ -48,6 +48,9 @@ struct ks_codec {
 	const char *(*objection)(struct ks_view file);
 };
 
+/* The one objection that is kmod 34's and not a kernel's: a zstd frame without content size. */
+extern const char ks_codec_no_content_size[];
+
 /* One object a container; each is defined in the file of its name, "none" in codec.c. */
 extern const struct ks_codec ks_codec_none;
 extern const struct ks_codec ks_codec_gzip;

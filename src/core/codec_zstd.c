@@ -22,6 +22,8 @@ enum {
 #define LEGACY_FIRST 0xfd2fb522u
 #define LEGACY_LAST 0xfd2fb527u
 
+const char ks_codec_no_content_size[] = "no content size: kmod 34 cannot read it";
+
 static void free_dctx(ZSTD_DCtx **dctx)
 {
 	ZSTD_freeDCtx(*dctx);
@@ -261,7 +263,7 @@ static const char *zstd_objection(struct ks_view file)
 		return "a second frame, which a kernel ignores";
 	/* The kernel does without it, but kmod 34 decodes zstd by itself and gives up here. */
 	if (ZSTD_getFrameContentSize(file.data, file.len) == ZSTD_CONTENTSIZE_UNKNOWN)
-		return "no content size: kmod 34 cannot read it";
+		return ks_codec_no_content_size;
 	return NULL;
 }
 

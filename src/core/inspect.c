@@ -1,12 +1,39 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/inspect.h"
 
+#include <openssl/err.h>
 #include <stdlib.h>
 
 #include "base/strings.h"
 
-/* BER's length byte that leaves the length open (X.690 8.1.3.6). */
-enum { INDEFINITE = 0x80 };
+enum {
+	/* In what ASN1_get_object() returns. */
+	OBJECT_ERROR = 0x80,
+	OBJECT_INDEFINITE = 0x01, /* the length is left open (X.690 8.1.3.6) */
+
+	MOST_NESTED = 64, /* a real message has about ten levels */
+};
+
+/* Whether any element of BER says its end by a mark behind it, not by its length: no DER then. */
+static bool has_indefinite(const unsigned char *at, long len, int depth)
+{
+	const unsigned char *end = at + len;
+
+	while (at < end && depth < MOST_NESTED) {
+		long size;
+		int tag, class;
+		int what = ASN1_get_object(&at, &size, &tag, &class, end - at);
+
+		if (what & OBJECT_ERROR)
+			return false;
+		if (what & OBJECT_INDEFINITE)
+			return true;
+		if ((what & V_ASN1_CONSTRUCTED) && has_indefinite(at, size, depth + 1))
+			return true;
+		at += size;
+	}
+	return false;
+}
 
 /*
  * Several certificates may answer to the same name: two keys with one serial number.  A good one
@@ -78,7 +105,8 @@ static bool inspect_message(struct ks_inspection *in, const struct ks_trailer *t
 		return fault.code == KS_ERR_SYSTEM ? ((*err = fault), false) :
 						     malformed(in, fault.text, err);
 	in->padding = t->message.len - in->signature.length;
-	in->indefinite = t->message.len > 1 && t->message.data[1] == INDEFINITE;
+	in->indefinite = has_indefinite(t->message.data, (long)in->signature.length, 0);
+	ERR_clear_error();
 	if (!in->signature.count)
 		return malformed(in, "the PKCS#7 message has no signer", err);
 	return judge_all(in, t->image, certs, err);

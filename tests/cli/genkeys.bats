@@ -626,6 +626,10 @@ old_store() {
 	genkeys 0 --prune 1
 	[ "$(cd "$store" && echo *)" = '20200101-0001 20210101-0000 current mine' ]
 	trusts config "$store/20200101-0001/signing_key.pem"
+	mv config "$BATS_TEST_TMPDIR"
+	genkeys 0 --type ecdsa --prune 1
+	[ "$(cd "$store" && echo *)" = '20200101-0001 20210101-0000 current mine' ]
+	mv "$BATS_TEST_TMPDIR/config" .
 	genkeys 0 --refresh always --prune 1
 	[ "$(keys)" = 1 ]
 	pair "$store/current"
