@@ -470,7 +470,6 @@ static int run_genkeys(void *ctx, int operands, char **operand)
 		report_error(&err);
 	ks_keystore_close(&run.store);
 	ks_strings_free(&run.configs);
-	ks_strings_free(&args->configs);
 	ks_buf_free(&run.request);
 	free(run.hash);
 	free(run.name);

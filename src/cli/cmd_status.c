@@ -264,7 +264,6 @@ static int run_status(void *ctx, int operands, char **operand)
 	else
 		run.table = report_table_new(columns, COLUMNS);
 	status = look_run(&args->look, false, each, &run);
-	ks_strings_free(&args->look.certs);
 	if (run.modules) {
 		struct json_object *o = json_object_new_object();
 

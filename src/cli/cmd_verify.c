@@ -112,7 +112,6 @@ static int run_verify(void *ctx, int operands, char **operand)
 		run.modules = json_object_new_array();
 	if (look_run(args, true, each, &run) != STATUS_DONE)
 		run.seen[STATUS_NOT_CHECKED] = true;
-	ks_strings_free(&args->certs);
 	if (run.modules) {
 		struct json_object *o = json_object_new_object();
 

@@ -75,6 +75,7 @@ static int run(const struct command *c, int argc, char **argv)
 	} else {
 		status = c->run(args, argc - first, argv + first);
 	}
+	options_free(c->options, args);
 	free(args);
 	return status;
 }

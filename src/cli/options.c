@@ -151,6 +151,13 @@ int options_parse(const struct option_row *table, void *args, int argc, char **a
 	return optind;
 }
 
+void options_free(const struct option_row *table, void *args)
+{
+	for (; table->name; table++)
+		if (table->kind == OPTION_LIST)
+			ks_strings_free((struct ks_strings *)((char *)args + table->offset));
+}
+
 static void print_row(char letter, const char *name, const char *argument, const char *help)
 {
 	char left[64];

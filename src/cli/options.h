@@ -12,7 +12,7 @@
 enum option_kind {
 	OPTION_FLAG,   /* bool: true */
 	OPTION_STRING, /* const char *: the argument */
-	OPTION_LIST,   /* struct ks_strings: may be given several times; the command frees it */
+	OPTION_LIST,   /* struct ks_strings: may be given several times */
 	OPTION_COUNT,  /* unsigned: 1 to 4096 */
 	OPTION_DAYS,   /* unsigned: 1 to a million */
 	OPTION_SIZE,   /* size_t: bytes, with K, M or G for powers of 1024 */
@@ -33,6 +33,9 @@ struct option_row {
  * has been reported; 0 if --help was asked for.
  */
 int options_parse(const struct option_row *table, void *args, int argc, char **argv);
+
+/* Frees what parsing has put into ARGS. */
+void options_free(const struct option_row *table, void *args);
 
 /* One line an option, in the order of the table, --help last. */
 void options_print(const struct option_row *table);

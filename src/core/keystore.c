@@ -482,6 +482,10 @@ bool ks_keystore_remove(const struct ks_keystore *store, const char *name, struc
 
 static bool make_parents(char *path, struct ks_error *err)
 {
+	if (!path[0]) {
+		errno = ENOENT;
+		return ks_fail_errno(err, "empty path");
+	}
 	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
 		bool made;
 

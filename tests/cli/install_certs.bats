@@ -159,6 +159,17 @@ readonly PUBLIC=(khash ktype signing_crt.crt)
 	warns "^kernel-sign: $dest: .*Permission denied"
 }
 
+@test "into the key store itself: an error, and every key stays" {
+	local before
+	ln -s certs-local link
+	before=$(manifest "$store")
+	install 1 certs-local
+	warns '^kernel-sign: certs-local: '
+	install 1 --public-only link/
+	install 1 --public-only --keys link "$store/../certs-local"
+	[ "$(manifest "$store")" = "$before" ]
+}
+
 @test "what fails: no key, no store, no directory, no or too many operands" {
 	touch file
 	install 1 file

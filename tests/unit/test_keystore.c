@@ -822,6 +822,9 @@ static void installs_no_copy_of_a_private_key(void **state)
 	write_text(in_scratch("store/" NAME "/trusted_keys.pem"), "certificates");
 	put_key_pem(&key, identity("P-384", 0)->key, NULL);
 	write_file(in_scratch("store/" NAME "/signing_key.pem.orig"), ks_buf_view(&key));
+	key.len = 0;
+	put_key_der(&key, identity("P-384", 0)->key);
+	write_file(in_scratch("store/" NAME "/signing_key.der"), ks_buf_view(&key));
 	install(in_scratch("dest"), true);
 	expect_no_private_key();
 }
