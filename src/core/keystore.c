@@ -609,6 +609,17 @@ static bool copy_directory(int from, int dest, const char *name, bool public_onl
 	return copy_files(from, to, public_only, err);
 }
 
+/* Into itself a key would be copied over by what was just removed. */
+static bool is_elsewhere(int store, int dest, struct ks_error *err)
+{
+	struct stat from, to;
+
+	if (fstat(store, &from) || fstat(dest, &to))
+		return ks_fail_errno(err, "stat");
+	return from.st_dev != to.st_dev || from.st_ino != to.st_ino ||
+	       ks_fail(err, KS_ERR_INPUT, "this is the key store itself");
+}
+
 bool ks_keystore_install(const struct ks_keystore *store, const char *dest, bool public_only,
 			 char **name, struct ks_error *err)
 {
