@@ -513,12 +513,15 @@ static bool open_dest(const char *dest, int *dir, struct ks_error *err)
 	return ks_at(err, dest);
 }
 
-/* By its content, whatever it is called. */
+/* In any encoding and under any name, also one that wants a passphrase. */
 static bool is_private(struct ks_view content)
 {
 	static const char mark[] = "PRIVATE KEY-----";
+	KS_EVP_PKEY *key = NULL;
+	struct ks_error ignored;
 
-	return memmem(content.data, content.len, mark, strlen(mark)) != NULL;
+	return memmem(content.data, content.len, mark, strlen(mark)) != NULL ||
+	       ks_key_parse(content, NULL, &key, &ignored);
 }
 
 static bool read_in(int dir, const char *file, struct ks_buf *content, struct stat *st,
@@ -634,7 +637,8 @@ bool ks_keystore_install(const struct ks_keystore *store, const char *dest, bool
 		return ks_fail(err, KS_ERR_MISSING, "%s: no current key; genkeys makes one",
 			       store->path);
 	}
-	if (open_dest(dest, &to, err) && ((copy_directory(from, to, *name, public_only, err) &&
+	if (open_dest(dest, &to, err) && ((is_elsewhere(store->dir, to, err) &&
+					   copy_directory(from, to, *name, public_only, err) &&
 					   set_link(to, "current", *name, err)) ||
 					  ks_at(err, dest)))
 		return true;
