@@ -181,11 +181,15 @@ static bool describe(X509 *cert, struct ks_cert_text *text, struct ks_error *err
 
 bool ks_cert_describe(X509 *cert, struct ks_cert_text *text, struct ks_error *err)
 {
+	bool ok;
+
 	*text = (struct ks_cert_text){ 0 };
-	if (describe(cert, text, err))
-		return true;
-	ks_cert_text_free(text);
-	return false;
+	ok = describe(cert, text, err);
+	/* An extension that OpenSSL cannot read is one that does not say anything. */
+	ERR_clear_error();
+	if (!ok)
+		ks_cert_text_free(text);
+	return ok;
 }
 
 void ks_cert_text_free(struct ks_cert_text *text)
