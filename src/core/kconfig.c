@@ -137,7 +137,7 @@ static bool insert(struct ks_view config, struct ks_view before, struct ks_view 
 	return ks_buf_append(out, config.data, at, err) &&
 	       (!at || config.data[at - 1] == '\n' || ks_buf_append(out, "\n", 1, err)) &&
 	       ks_buf_append(out, line.data, line.len, err) && ks_buf_append(out, "\n", 1, err) &&
-	       ks_buf_append(out, config.data + at, config.len - at, err);
+	       (at == config.len || ks_buf_append(out, config.data + at, config.len - at, err));
 }
 
 bool ks_kconfig_set_string(struct ks_view config, const char *symbol, const char *value,
