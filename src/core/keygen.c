@@ -273,7 +273,7 @@ static bool add_extensions(const CONF *conf, EVP_PKEY *key, X509 *cert, struct k
 
 static bool sign_cert(const struct ks_keygen *how, EVP_PKEY *key, X509 *cert, struct ks_error *err)
 {
-	const EVP_MD *md = is_mldsa(how->type) ? NULL : EVP_get_digestbyname(how->hash);
+	const EVP_MD *md = is_mldsa(how->type) ? NULL : ks_digest_find(how->hash);
 
 	if (!md && !is_mldsa(how->type))
 		return ks_fail(err, KS_ERR_UNSUPPORTED, "unknown hash '%s'", how->hash);
@@ -315,7 +315,7 @@ bool ks_keygen_check(const struct ks_keygen *how, struct ks_error *err)
 		return ks_fail(err, KS_ERR_UNSUPPORTED,
 			       "%s keys need OpenSSL 3.5 or later, this is %s", how->type->openssl,
 			       OpenSSL_version(OPENSSL_VERSION_STRING));
-	if (!EVP_get_digestbyname(how->hash))
+	if (!ks_digest_find(how->hash))
 		return ks_fail(err, KS_ERR_UNSUPPORTED, "unknown hash '%s'", how->hash);
 	if (strcmp(how->type->openssl, "EC") == 0 && strncmp(how->hash, "sha3-", 5) == 0 &&
 	    OpenSSL_version_num() < 0x30200000)

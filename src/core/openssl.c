@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <openssl/err.h>
+#include <string.h>
 
 void ks_x509_free(X509 **cert)
 {
@@ -32,6 +33,12 @@ bool ks_fail_openssl(struct ks_error *err, enum ks_code code, const char *what)
 	ks_fail(err, code, "%s: %s", what, reason ? reason : "failed");
 	ERR_clear_error();
 	return false;
+}
+
+const EVP_MD *ks_digest_find(const char *name)
+{
+	/* OpenSSL 3.5 overlooks a blank behind the name, 3.0 does not. */
+	return strchr(name, ' ') ? NULL : EVP_get_digestbyname(name);
 }
 
 int ks_no_passphrase(char *buf, int size, int writing, void *data)

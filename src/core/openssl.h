@@ -23,6 +23,9 @@ void ks_bio_free(BIO **chain); /* the whole chain */
 /* "WHAT: reason", the reason from the oldest entry of the thread's queue, which is emptied. */
 bool ks_fail_openssl(struct ks_error *err, enum ks_code code, const char *what);
 
+/* The digest of exactly that name, static; NULL for an unknown one. */
+const EVP_MD *ks_digest_find(const char *name);
+
 /* A pem_password_cb that has none: without one OpenSSL asks on the terminal. */
 int ks_no_passphrase(char *buf, int size, int writing, void *data);
 

@@ -78,7 +78,7 @@ static bool set_up(struct ks_signer *s, const struct ks_signer_spec *spec, struc
 	s->flags = CMS_NOCERTS | CMS_BINARY | CMS_NOSMIMECAP | CMS_NOATTR;
 	if (spec->key_id)
 		s->flags |= CMS_USE_KEYID;
-	s->md = EVP_get_digestbyname(spec->hash);
+	s->md = ks_digest_find(spec->hash);
 	if (!s->md)
 		return ks_fail(err, KS_ERR_UNSUPPORTED,
 			       "unknown hash '%s' (sha256, sha384, sha512, "
