@@ -1716,12 +1716,14 @@ static void test_rows(void **state)
 	assert_int_equal(ks_codec_zstd.magic_len, 4);
 }
 
+/* clang-format off */
 #define WITH(test, codec)                                             \
 	{                                                             \
 		.name = #test " " #codec, .test_func = test,          \
 		.initial_state = (void *)(uintptr_t)&ks_codec_##codec \
 	}
 #define EACH(test) WITH(test, gzip), WITH(test, xz), WITH(test, zstd)
+/* clang-format on */
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_rows),

@@ -550,7 +550,9 @@ static void integrity_attributes_are_not(void **state)
 }
 
 /* POSIX ACLs as the kernel has them: version 2, then tag, permissions and id, little endian. */
+/* clang-format off */
 #define ACL(tag, perm, id) tag, 0, perm, 0, (id)&0xff, (id) >> 8 & 0xff, 0, 0
+/* clang-format on */
 #define NO_ID 0xff, 0xff, 0xff, 0xff
 static const uint8_t acl[] = { 2,    0, 0, 0, 1,     0,	 6, 0, NO_ID, ACL(2, 4, 1234),
 			       4,    0, 4, 0, NO_ID, 16, 0, 6, 0,     NO_ID,
