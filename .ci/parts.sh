@@ -9,6 +9,8 @@ log=$scratch/$part.log
 jobs=$(nproc)
 # shellcheck source=.ci/results.sh
 . "$(dirname "$0")/results.sh"
+# shellcheck source=tests/lib/archive.bash
+. "$(dirname "$0")/../tests/lib/archive.bash"
 
 # need PACKAGE...: installs those that are missing.
 need() {
@@ -172,13 +174,7 @@ bare_root() {
 part_bare() {
 	local mirror suite suites=(bookworm trixie) workers=()
 	need debootstrap debian-archive-keyring
-	# shellcheck disable=SC2016 # apt's own variables
-	mirror=$(apt-get indextargets --format '$(REPO_URI) $(COMPONENT) $(RELEASE)' \
-		'Identifier: Packages' | awk '$2 == "main" && $3 !~ /-/ && $1 ~ /^http/ { print $1; exit }')
-	[ -n "$mirror" ] || {
-		echo "apt's sources name no Debian mirror"
-		return 1
-	}
+	mirror=$(archive_mirror)
 	mkdir "$scratch/bare"
 	for suite in "${suites[@]}"; do
 		log=$scratch/bare.$suite.log

@@ -11,10 +11,11 @@ import tempfile
 
 import check_verify
 import judge
-from common import (KERNELS_TOOL, OUR_TOOL, PROGRAM, WORK, Outcome, Tap, Tree, all_faults, cert, cost,
+from common import (KERNELS_TOOL, OUR_TOOL, PROGRAM, WORK, Outcome, Tree, all_faults, cert, cost,
                     key, prepare, signer)
 from doubt import doubt_containers, doubt_manifests, doubt_signatures
 from manifest import judge_touched, manifest
+from tap import Tap
 
 HASHES = ("sha256", "sha384", "sha512")
 ENCODINGS = ("pem", "der")
@@ -268,7 +269,7 @@ def check_suite(tap, suite):
 
 def main(part, *suites):
     prepare()
-    tap = Tap()
+    tap = Tap(hide=WORK + "/")
     if part in ("all", "sign"):
         check_judge(tap)
         for suite in suites:

@@ -16,7 +16,7 @@ import judge
 import vmlinuz
 from answers import EXIT, NOT_CHECKED, Answers, call, judge_answers, judge_libkmod, modules_of
 from cases import Cases, x509
-from common import HERE, KEYS, PROGRAM, TOP, WORK, Outcome, all_faults, cert, cost
+from common import KEYS, MAKE_KEYS, PROGRAM, TOP, WORK, Outcome, all_faults, cert, cost
 from containers import KERNELS_TAKE_IT, PACKERS, containers, packed, write
 from doubt import doubt_answers
 
@@ -32,7 +32,7 @@ SAMPLE = 50  # modules that are shown to programs of others, which take their ti
 
 
 def make_keys(*arguments):
-    subprocess.run([os.path.join(HERE, "keys"), KEYS, *arguments], check=True, capture_output=True)
+    subprocess.run([MAKE_KEYS, KEYS, *arguments], check=True, capture_output=True)
 
 
 class Stock:

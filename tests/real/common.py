@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the checks share: where things are, claims in TAP, programs that are run, trees of modules."""
+"""What the checks share: where things are, programs that are run, trees of modules."""
 import glob
 import itertools
 import os
@@ -9,40 +9,16 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import judge
+from tap import Tap
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+MAKE_KEYS = os.path.join(HERE, "..", "lib", "keys")
 TOP = os.environ["KS_REAL_DIR"]
 WORK = os.path.join(TOP, "work")
 PROGRAM = os.environ["KERNEL_SIGN"]
 KEYS = os.path.join(WORK, "keys")
 KERNELS_TOOL = os.path.join(WORK, "kbuild/usr/lib/linux-kbuild-6.1/scripts/sign-file")
 OUR_TOOL = os.path.join(WORK, "sign-file")  # kernel-sign by this name
-LINES_SHOWN = 10
-
-
-class Tap:
-    """The Test Anything Protocol: a line for each claim, the plan at the end."""
-
-    def __init__(self):
-        self.count = self.failed = 0
-
-    def claim(self, name, faults):
-        self.count += 1
-        self.failed += bool(faults)
-        print(f"{'not ok' if faults else 'ok'} {self.count} - {name}")
-        for fault in faults[:LINES_SHOWN]:
-            self.note(fault.replace(WORK + "/", ""))
-        if len(faults) > LINES_SHOWN:
-            self.note(f"and {len(faults) - LINES_SHOWN} more")
-
-    @staticmethod
-    def note(text):
-        for line in str(text).splitlines() or [""]:
-            print(f"# {line}", flush=True)
-
-    def finish(self):
-        print(f"1..{self.count}", flush=True)
-        return bool(self.failed)
 
 
 class Outcome:
@@ -143,7 +119,7 @@ def cost(tree, command, outcome):
 def prepare():
     """For all checks, once."""
     os.umask(0o022)
-    subprocess.run([os.path.join(HERE, "keys"), KEYS], check=True, capture_output=True)
+    subprocess.run([MAKE_KEYS, KEYS], check=True, capture_output=True)
     kbuild = os.path.join(TOP, "bookworm/linux-kbuild-6.1.deb")
     subprocess.run(["dpkg-deb", "-x", kbuild, os.path.join(WORK, "kbuild")], check=True)
     os.symlink(PROGRAM, OUR_TOOL)
