@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: MIT
+"""Boots a kernel under qemu and has it load modules: boot(kernel, jobs) is {job's id: Answer}. Whatever else
+happens (the kernel does not come up or does not finish, a job has no answer) is a BootError."""
+import dataclasses
+import errno
+import functools
+import glob
+import os
+import re
+import stat
+import subprocess
+import tempfile
+
+import judge
+import varstore
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.environ["KS_KERNEL_DIR"]
+FIRMWARE = "/usr/share/OVMF/OVMF_CODE_4M.fd"
+SECURE_FIRMWARE = "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd"
+LOADING = ("file", "compressed", "memory", "keep")
+# A boot takes 10 to 25 s; a machine with others at work is slower, and one that hangs must end.
+PATIENCE = 300
+
+
+class BootError(Exception):
+    """A boot that tells nothing."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Kernel:
+    """VMLINUZ and the modules below the directory MODULES; READS are the containers that its own reader knows.
+    A kernel of no more than the needful starts without the FIRMWARE, and so without db and the like."""
+
+    label: str
+    release: str
+    vmlinuz: str
+    modules: str
+    reads: frozenset = frozenset()
+    firmware: bool = True
+
+    def paths(self, name):
+        """The file of this module, behind those of the modules that it needs."""
+        lines = judge.read(os.path.join(self.modules, "modules.dep")).decode().splitlines()
+        for line in lines:
+            path, _, needed = line.partition(":")
+            if re.sub(r"\.ko.*", "", os.path.basename(path)).replace("-", "_") == name.replace("-", "_"):
+                return [os.path.join(self.modules, part) for part in (*reversed(needed.split()), path)]
+        raise judge.Fault(f"{self.label} has no module {name}")
+
+    def image(self, name):
+        """This module, without its signature."""
+        return judge.split(judge.content(self.paths(name)[-1]))[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """WAY is one of those in init.c. DATA is the module's file, NAME the loaded module's, by which it is unloaded.
+    ROOT is one of boot's trees and ARGV the command in it, for "exec"; @ in ARGV stands for the module's file."""
+
+    id: str
+    way: str
+    data: bytes = b""
+    name: str = ""
+    root: str = ""
+    argv: tuple = ()
+    suffix: str = ".ko"
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """ERRNO has its name, "" if the module was loaded; TAINT are its flags in /sys/module, "E" stands for a signature
+    that was not good. STATUS and OUTPUT are a command's or, the latter, a dump's."""
+
+    errno: str
+    messages: tuple = ()
+    taint: str = ""
+    status: int = 0
+    output: tuple = ()
+
+
+@functools.cache
+def init():
+    """The first process, compiled."""
+    with tempfile.TemporaryDirectory() as scratch:
+        program = os.path.join(scratch, "init")
+        subprocess.run(["gcc", "-static", "-Os", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE",
+                        "-o", program, os.path.join(HERE, "init.c")], check=True)
+        return judge.read(program)
+
+
+class Archive:
+    """An initrd: cpio in the form "newc" (the kernel's Documentation/driver-api/early-userspace/buffer-format.rst)."""
+
+    def __init__(self):
+        self.parts, self.names = [], {""}
+
+    def add(self, name, data=b"", mode=stat.S_IFREG | 0o755):
+        parent = os.path.dirname(name)
+        if parent not in self.names:
+            self.add(parent, mode=stat.S_IFDIR | 0o755)
+        self.names.add(name)
+        fields = [len(self.names), mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0]
+        head = b"070701" + b"".join(b"%08X" % field for field in fields) + name.encode() + b"\0"
+        self.parts += [head, bytes(-len(head) % 4), data, bytes(-len(data) % 4)]
+
+    def add_tree(self, name, folder):
+        for path in sorted(glob.glob("**", root_dir=folder, recursive=True, include_hidden=True)):
+            source = os.path.join(folder, path)
+            mode = os.lstat(source).st_mode
+            if stat.S_ISLNK(mode):
+                self.add(f"{name}/{path}", os.readlink(source).encode(), mode)
+            elif stat.S_ISREG(mode):
+                self.add(f"{name}/{path}", judge.read(source), mode)
+            elif stat.S_ISDIR(mode) and f"{name}/{path}" not in self.names:
+                self.add(f"{name}/{path}", mode=mode)
+
+    def finished(self):
+        self.add("TRAILER!!!", mode=0)
+        return b"".join(self.parts)
+
+
+def keeping(kernel, name):
+    """The jobs that load a module of the kernel's own, with what it needs."""
+    for path in kernel.paths(name):
+        short = re.sub(r"\.ko.*", "", os.path.basename(path)).replace("-", "_")
+        yield Job(f"preload {short}", "keep", judge.content(path), short)
+
+
+def initrd(jobs, trees):
+    archive = Archive()
+    archive.add("init", init())
+    for name, folder in trees.items():
+        archive.add_tree(name, folder)
+    lines, files = [], {}
+    for job in jobs:
+        root = job.root or "."
+        path = files.setdefault((root, job.data, job.suffix), f"modules/{len(files)}{job.suffix}")
+        full = os.path.normpath(os.path.join(root, path))
+        if job.data and full not in archive.names:
+            archive.add(full, job.data)
+        argv = ["/" + path if word == "@" else word for word in job.argv]
+        words = [job.way, job.id, job.name, "/" + (job.root if job.way == "exec" else full), *argv]
+        if any(re.search(r"[\t\n]", word) for word in words):
+            raise ValueError(f"a tab or a newline in {words}")
+        lines.append("\t".join(words))
+    archive.add("jobs", "".join(line + "\n" for line in lines).encode())
+    return archive.finished()
+
+
+def command(kernel, folder, enforce, secure):
+    """qemu's command line. Both serial ports go into files in FOLDER."""
+    append = "console=ttyS0 quiet panic=-1" + " module.sig_enforce=1" * enforce
+    words = ["qemu-system-x86_64", "-M", "q35" + ",smm=on" * bool(secure), "-accel", "tcg,thread=multi", "-cpu", "max",
+             "-m", "512", "-nodefaults", "-display", "none", "-no-reboot",
+             "-serial", f"file:{folder}/console", "-serial", f"file:{folder}/answers",
+             "-kernel", kernel.vmlinuz, "-initrd", f"{folder}/initrd", "-append", append]
+    if secure:
+        words += ["-global", "driver=cfi.pflash01,property=secure,value=on"]
+    if kernel.firmware:
+        words += ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={SECURE_FIRMWARE if secure else FIRMWARE}",
+                  "-drive", f"if=pflash,unit=1,format=raw,file={folder}/flash"]
+    return words
+
+
+def run(kernel, folder, enforce, secure, timeout):
+    """What the kernel's first process answered."""
+    try:
+        done = subprocess.run(command(kernel, folder, enforce, secure), stdin=subprocess.DEVNULL, capture_output=True,
+                              timeout=timeout, check=False)
+        end = f"qemu ended with status {done.returncode}: {done.stderr.decode(errors='replace')}"
+    except subprocess.TimeoutExpired:
+        end = f"no end after {timeout} s"
+    text = judge.read(f"{folder}/answers").decode(errors="replace") if os.path.exists(f"{folder}/answers") else ""
+    lines = text.rpartition("\nbegin\n")[2].splitlines()
+    if not lines or lines[-1] != "end":
+        console = judge.read(f"{folder}/console").decode(errors="replace") if os.path.exists(f"{folder}/console") else ""
+        raise BootError("\n".join([f"{kernel.label}: {end}; last answers {lines[-2:]}", *console.splitlines()[-12:]]))
+    return lines[:-1]
+
+
+def read_answers(jobs, lines):
+    """{id: Answer} out of the lines that init.c describes."""
+    said = {job.id: {"answer": [], "kernel": [], "output": [], "fault": []} for job in jobs}
+    if len(said) != len(jobs):
+        raise ValueError("two jobs with one id")
+    for line in lines:
+        kind, name, text = line.split("\t", 2)
+        said[name][kind].append(text)
+    answers = {}
+    for name, found in said.items():
+        if found["fault"] or len(found["answer"]) != 1:
+            raise BootError(f"{name}: {found['fault'] or found['answer'] or 'no answer'}")
+        number, status, taint = found["answer"][0].split("\t")
+        answers[name] = Answer(errno.errorcode[int(number)] if int(number) else "", tuple(found["kernel"]), taint,
+                               int(status), tuple(found["output"]))
+    return answers
+
+
+def boot(kernel, jobs, *, db=(), dbx=(), mok=(), enforce=True, secure=False, preload=(), trees=None, variables=(),
+         timeout=PATIENCE):
+    """{job's id: Answer}. DB, DBX and MOK are certificates (paths, in DER) or SHA-256 digests (bytes). SECURE is the
+    certificate that owns the firmware and that signed the kernel: so there is Secure Boot. PRELOAD names modules of
+    the kernel's that are loaded first. TREES are folders {name in the initrd: folder}, VARIABLES more of the
+    firmware's."""
+    first = list({job.id: job for name in preload for job in keeping(kernel, name)}.values())
+    everything = [*first, *jobs]
+    owner = secure or None
+    variables = varstore.trusting([*db, *([owner] if owner else [])], dbx, mok, owner) + list(variables)
+    with tempfile.TemporaryDirectory(prefix="boot.") as folder:
+        for name, data in (("initrd", initrd(everything, trees or {})), ("flash", varstore.flash(variables))):
+            with open(os.path.join(folder, name), "wb") as file:
+                file.write(data)
+        answers = read_answers(everything, run(kernel, folder, enforce, secure, timeout))
+    for job in first:
+        if answers[job.id].errno:
+            raise BootError(f"{kernel.label}: {job.id}: {answers[job.id]}")
+    return {job.id: answers[job.id] for job in jobs}
+
+
+def dumped(answer):
+    """What a "dump" tells: (facts, {keyring: serials of its members}, {serial: line of /proc/keys})."""
+    facts, rings, keys = {}, {}, {}
+    for line in answer.output:
+        kind, _, text = line.partition(" ")
+        if kind == "member":
+            ring, serial = text.split()
+            rings.setdefault(ring, []).append(serial)
+        elif kind == "key":
+            keys[text.split()[0]] = text
+        else:
+            facts[kind] = text
+    return facts, rings, keys
