@@ -7,6 +7,13 @@
 #include "cli/batch.h"
 #include "cli/cmd_sign.h"
 #include "cli/report.h"
+#include "core/dkms.h"
+
+struct outcome {
+	struct ks_sign_result sign;
+	enum ks_dkms_copy dkms;
+	const char *copy; /* in run.copies */
+};
 
 struct run {
 	const struct sign_args *args;
@@ -19,7 +26,8 @@ struct run {
 	const struct ks_kernel *kernel;
 	const struct ks_modules *modules;
 	struct ks_sign how;
-	struct ks_sign_result *result; /* by module */
+	struct ks_strings copies; /* of DKMS, of its modules for that kernel */
+	struct outcome *outcome;  /* by module */
 };
 
 static const struct {
@@ -34,21 +42,55 @@ static const struct {
 	[KS_OUTCOME_NOT_SIGNED] = { "was not signed", "is not signed", "not-signed" },
 };
 
+/* for machines */
+static const char *const dkms_words[] = {
+	[KS_DKMS_NO_COPY] = NULL,
+	[KS_DKMS_SAME] = "same",
+	[KS_DKMS_RENEWED] = "renewed",
+	[KS_DKMS_DIFFERS] = "differs",
+};
+
+static bool sign(struct run *run, const struct ks_found *found, struct ks_sign_result *result,
+		 struct ks_error *err)
+{
+	bool spare_others = !run->args->request.all && !found->by_choice;
+
+	return run->unsign ? ks_unsign_module(found->path, &run->how, spare_others, result, err) :
+			     ks_sign_module(found->path, &run->how, spare_others, result, err);
+}
+
+/* What is not written yet cannot differ yet. */
+static void foresee_copy(const struct run *run, const struct ks_found *found,
+			 struct outcome *outcome)
+{
+	if (run->args->dry_run && outcome->dkms == KS_DKMS_SAME &&
+	    strcmp(outcome->copy, found->path) != 0 &&
+	    (outcome->sign.outcome == KS_OUTCOME_SIGNED ||
+	     outcome->sign.outcome == KS_OUTCOME_UNSIGNED))
+		outcome->dkms = KS_DKMS_RENEWED;
+}
+
 static bool work(void *ctx, size_t i, struct ks_error *err)
 {
 	struct run *run = ctx;
 	const struct ks_found *found = &run->modules->item[i];
-	bool spare_others = !run->args->request.all && !found->by_choice;
+	struct outcome *outcome = &run->outcome[i];
 
-	return run->unsign ?
-		       ks_unsign_module(found->path, &run->how, spare_others, &run->result[i],
-					err) :
-		       ks_sign_module(found->path, &run->how, spare_others, &run->result[i], err);
+	if (!sign(run, found, &outcome->sign, err))
+		return false;
+	if (outcome->sign.outcome == KS_OUTCOME_LEFT_ALONE ||
+	    ks_dkms_renew(found->path, &run->copies, &run->how.load, run->args->dry_run,
+			  &outcome->dkms, &outcome->copy, err)) {
+		foresee_copy(run, found, outcome);
+		return true;
+	}
+	ks_sign_result_free(&outcome->sign);
+	return ks_at(err, "its copy in DKMS's tree stays different");
 }
 
 static struct json_object *to_json(const struct run *run, size_t i, const struct ks_error *err)
 {
-	const struct ks_sign_result *result = &run->result[i];
+	const struct ks_sign_result *result = &run->outcome[i].sign;
 	struct json_object *o = json_object_new_object();
 
 	json_object_object_add(o, "kernel", report_text(run->kernel ? run->kernel->version : NULL));
@@ -61,12 +103,15 @@ static struct json_object *to_json(const struct run *run, size_t i, const struct
 	json_object_object_add(o, "other_signer", report_text(result->other));
 	json_object_object_add(o, "hard_linked", json_object_new_boolean(result->hard_linked));
 	json_object_object_add(o, "foreign_vermagic", report_text(result->vermagic));
+	json_object_object_add(o, "dkms_copy", report_text(err ? NULL : run->outcome[i].copy));
+	json_object_object_add(o, "dkms_result",
+			       report_text(err ? NULL : dkms_words[run->outcome[i].dkms]));
 	return o;
 }
 
 static void tell(const struct run *run, size_t i)
 {
-	const struct ks_sign_result *result = &run->result[i];
+	const struct ks_sign_result *result = &run->outcome[i].sign;
 	const char *path = run->modules->item[i].path;
 	const char *word =
 		run->args->dry_run ? words[result->outcome].planned : words[result->outcome].line;
@@ -79,9 +124,18 @@ static void tell(const struct run *run, size_t i)
 		report_line("%s: %s", path, word);
 }
 
+static void tell_copy(const struct run *run, size_t i)
+{
+	const struct outcome *outcome = &run->outcome[i];
+
+	if (outcome->dkms == KS_DKMS_RENEWED)
+		report_line("%s: DKMS's copy, %s made the same", outcome->copy,
+			    run->args->dry_run ? "would be" : "was");
+}
+
 static void warn(const struct run *run, size_t i)
 {
-	const struct ks_sign_result *result = &run->result[i];
+	const struct ks_sign_result *result = &run->outcome[i].sign;
 	const char *path = run->modules->item[i].path;
 
 	if (result->vermagic)
@@ -90,6 +144,9 @@ static void warn(const struct run *run, size_t i)
 	if (result->hard_linked)
 		report_warning("warning: %s: has other hard links, which keep the old content",
 			       path);
+	if (run->outcome[i].dkms == KS_DKMS_DIFFERS)
+		report_warning("warning: %s: DKMS's copy %s is another build of it: left alone",
+			       path, run->outcome[i].copy);
 }
 
 static void done(void *ctx, size_t i, const struct ks_error *err)
@@ -99,12 +156,14 @@ static void done(void *ctx, size_t i, const struct ks_error *err)
 	if (run->results)
 		json_object_array_add(run->results, to_json(run, i, err));
 	if (!err) {
-		run->count[run->result[i].outcome]++;
+		run->count[run->outcome[i].sign.outcome]++;
 		warn(run, i);
-		if (!run->results && !run->args->request.quiet)
+		if (!run->results && !run->args->request.quiet) {
 			tell(run, i);
+			tell_copy(run, i);
+		}
 	}
-	ks_sign_result_free(&run->result[i]);
+	ks_sign_result_free(&run->outcome[i].sign);
 }
 
 static int run_batch(struct run *run)
@@ -117,15 +176,28 @@ static int run_batch(struct run *run)
 			       .ctx = run };
 	size_t failed;
 
-	run->result = calloc(run->modules->count, sizeof(*run->result));
-	if (!run->result) {
+	run->outcome = calloc(run->modules->count, sizeof(*run->outcome));
+	if (!run->outcome) {
 		report_warning("out of memory");
 		return STATUS_FAILED;
 	}
 	failed = batch_run(&batch);
 	run->failed += failed;
-	free(run->result);
+	free(run->outcome);
 	return failed ? STATUS_FAILED : STATUS_DONE;
+}
+
+/* Those of one directory are what DKMS is building, or no concern of its. */
+static bool find_copies(struct run *run)
+{
+	const struct sign_args *args = run->args;
+	struct ks_error err;
+
+	if (args->no_dkms || args->request.dir || !run->kernel ||
+	    ks_dkms_copies(args->request.root, run->kernel->version, &run->copies, &err))
+		return true;
+	report_error(&err);
+	return false;
 }
 
 static int each_kernel(void *ctx, const struct ks_kernel *kernel, const struct ks_modules *modules)
@@ -133,7 +205,7 @@ static int each_kernel(void *ctx, const struct ks_kernel *kernel, const struct k
 	struct run *run = ctx;
 	const struct sign_args *args = run->args;
 	struct ks_signer *signer = NULL;
-	int status;
+	int status = STATUS_FAILED;
 
 	if (!modules->count)
 		return request_report_nothing(&args->request, kernel);
@@ -146,7 +218,9 @@ static int each_kernel(void *ctx, const struct ks_kernel *kernel, const struct k
 				     .kernel = kernel ? kernel->version : NULL,
 				     .force = args->force,
 				     .dry_run = args->dry_run };
-	status = run_batch(run);
+	if (find_copies(run))
+		status = run_batch(run);
+	ks_strings_free(&run->copies);
 	ks_signer_free(signer);
 	return status;
 }
@@ -227,6 +301,7 @@ static const struct option_row options[] = {
 	  offsetof(ARGS, force) },
 	{ 'n', "dry-run", NULL, "change nothing, say what would be done", OPTION_FLAG,
 	  offsetof(ARGS, dry_run) },
+	NO_DKMS_OPTION(ARGS),
 	{ 0 },
 };
 

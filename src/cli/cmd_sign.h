@@ -10,7 +10,15 @@ struct sign_args {
 	struct key_options key; /* sign only */
 	bool force;
 	bool dry_run;
+	bool no_dkms;
 };
+
+/* A row for option tables; T is struct sign_args. */
+/* clang-format off */
+#define NO_DKMS_OPTION(T)                                                    \
+	{ 0, "no-dkms", NULL, "leave DKMS's copies of its modules as they are", \
+	  OPTION_FLAG, offsetof(T, no_dkms) }
+/* clang-format on */
 
 int sign_or_unsign(struct sign_args *args, bool unsign, int operands, char **operand);
 

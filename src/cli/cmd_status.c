@@ -6,6 +6,7 @@
 
 #include "cli/look.h"
 #include "core/cert.h"
+#include "core/dkmshook.h"
 
 struct status_args {
 	struct look_args look;
@@ -235,6 +236,34 @@ static void summarize(const struct run *run)
 	report_line("%zu module%s%.*s", run->total, run->total == 1 ? "" : "s", used, text);
 }
 
+/* What DKMS will install without anybody's looking, where somebody is meant to. */
+static void find_ungated(const struct request *request, struct ks_strings *ungated)
+{
+	struct ks_error err;
+
+	if (!request->dir && !request->names && !ks_dkms_ungated(request->root, ungated, &err))
+		report_error(&err);
+}
+
+static struct json_object *list_json(const struct ks_strings *list)
+{
+	struct json_object *o = json_object_new_array();
+
+	for (size_t i = 0; i < list->count; i++)
+		json_object_array_add(o, report_text(list->item[i]));
+	return o;
+}
+
+static void tell_ungated(const struct ks_strings *ungated)
+{
+	char names[512];
+
+	ks_strings_join(ungated, names, sizeof(names));
+	if (ungated->count)
+		report_line("not gated in DKMS: %s; 'kernel-sign dkms enable --all' gates all",
+			    names);
+}
+
 static bool complete(struct status_args *args, int operands, char **operand)
 {
 	struct request *request = &args->look.request;
@@ -254,6 +283,7 @@ static int run_status(void *ctx, int operands, char **operand)
 	struct status_args *args = ctx;
 	struct request *request = &args->look.request;
 	struct run run = { .args = args };
+	KS_STRINGS ungated = { 0 };
 	int status;
 
 	if (!complete(args, operands, operand))
@@ -264,16 +294,20 @@ static int run_status(void *ctx, int operands, char **operand)
 	else
 		run.table = report_table_new(columns, COLUMNS);
 	status = look_run(&args->look, false, each, &run);
+	find_ungated(request, &ungated);
 	if (run.modules) {
 		struct json_object *o = json_object_new_object();
 
 		json_object_object_add(o, "modules", run.modules);
+		json_object_object_add(o, "dkms_not_gated", list_json(&ungated));
 		report_json(o);
 		return status;
 	}
 	report_table_print(run.table, run.total && !run.long_form && !request->quiet);
 	if (run.total && !request->quiet && !(run.long_form && run.total == 1))
 		summarize(&run);
+	if (!request->quiet)
+		tell_ungated(&ungated);
 	return status;
 }
 

@@ -33,6 +33,7 @@ struct command {
 	int (*main)(int argc, char **argv);
 };
 
+extern const struct command command_dkms;
 extern const struct command command_genkeys;
 extern const struct command command_install_certs;
 extern const struct command command_sign;

@@ -11,14 +11,22 @@
 
 enum { CONFIG_LIMIT = 1 << 20 }; /* bytes */
 
-static const struct {
+static const char *const dkms_key_words[] = { "dkms", "kernel", NULL };
+static const char *const dkms_gate_words[] = { "refuse", "warn", "off", NULL };
+
+struct setting {
 	const char *name;
-	size_t offset;
-} settings[] = {
-	{ "key", offsetof(struct config, key) },
-	{ "cert", offsetof(struct config, cert) },
-	{ "hash", offsetof(struct config, hash) },
-	{ "keys", offsetof(struct config, keys) },
+	size_t offset;		  /* of a char *, which is the value ... */
+	const char *const *words; /* ... or of an enum, which is the value's place among these */
+};
+
+static const struct setting settings[] = {
+	{ "key", offsetof(struct config, key), NULL },
+	{ "cert", offsetof(struct config, cert), NULL },
+	{ "hash", offsetof(struct config, hash), NULL },
+	{ "keys", offsetof(struct config, keys), NULL },
+	{ "dkms-key", offsetof(struct config, dkms_key), dkms_key_words },
+	{ "dkms-gate", offsetof(struct config, dkms_gate), dkms_gate_words },
 };
 
 static char *trim(char *text)
@@ -33,19 +41,46 @@ static char *trim(char *text)
 	return text;
 }
 
-static char **find_setting(struct config *config, const char *name)
+static const struct setting *find_setting(const char *name)
 {
 	for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++)
 		if (strcmp(settings[i].name, name) == 0)
-			return (char **)((char *)config + settings[i].offset);
+			return &settings[i];
 	return NULL;
+}
+
+static bool set_word(const struct setting *setting, int *place, const char *value, size_t number,
+		     struct ks_error *err)
+{
+	for (int i = 0; setting->words[i]; i++) {
+		if (strcmp(setting->words[i], value) == 0) {
+			*place = i;
+			return true;
+		}
+	}
+	return ks_fail(err, KS_ERR_INPUT, "line %zu: '%s' cannot be '%s'", number, setting->name,
+		       value);
+}
+
+static bool set(const struct setting *setting, struct config *config, const char *value,
+		size_t number, struct ks_error *err)
+{
+	void *place = (char *)config + setting->offset;
+	char **text = place;
+
+	if (setting->words)
+		return set_word(setting, place, value, number, err);
+	free(*text);
+	*text = NULL;
+	return ks_string_copy(text, value, err);
 }
 
 static bool read_line(char *line, size_t number, struct config *config, struct ks_error *err)
 {
 	char *name = trim(line);
 	char *equals = strchr(name, '=');
-	char *value, **setting;
+	const struct setting *setting;
+	char *value;
 
 	if (name[0] == '\0' || name[0] == '#')
 		return true;
@@ -54,14 +89,12 @@ static bool read_line(char *line, size_t number, struct config *config, struct k
 	*equals = '\0';
 	value = trim(equals + 1);
 	name = trim(name);
-	setting = find_setting(config, name);
+	setting = find_setting(name);
 	if (!setting)
 		return ks_fail(err, KS_ERR_INPUT, "line %zu: unknown setting '%s'", number, name);
 	if (!value[0])
 		return ks_fail(err, KS_ERR_INPUT, "line %zu: '%s' has no value", number, name);
-	free(*setting);
-	*setting = NULL;
-	return ks_string_copy(setting, value, err);
+	return set(setting, config, value, number, err);
 }
 
 static bool read_lines(char *text, struct config *config, struct ks_error *err)
@@ -96,6 +129,7 @@ bool config_read(const char *root, struct config *config, struct ks_error *err)
 void config_free(struct config *config)
 {
 	for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++)
-		free(*(char **)((char *)config + settings[i].offset));
+		if (!settings[i].words)
+			free(*(char **)((char *)config + settings[i].offset));
 	*config = (struct config){ 0 };
 }

@@ -7,11 +7,16 @@
 
 #define CONFIG_PATH "/etc/kernel-sign.conf"
 
+enum dkms_key { DKMS_KEY_DKMS, DKMS_KEY_KERNEL };
+enum dkms_gate_mode { DKMS_GATE_REFUSE, DKMS_GATE_WARN, DKMS_GATE_OFF };
+
 struct config {
 	char *key; /* each NULL where the file does not say */
 	char *cert;
 	char *hash;
 	char *keys;
+	enum dkms_key dkms_key; /* each 0 where it does not */
+	enum dkms_gate_mode dkms_gate;
 };
 
 /* No file is an empty configuration; a name that is not known, or without a value, an error. */

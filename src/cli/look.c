@@ -149,6 +149,11 @@ static const struct ks_codec *reader_codec(enum ks_kernel_reader reader)
 					  NULL;
 }
 
+bool look_has_reader(const struct look *look)
+{
+	return reader_codec(look->reader) == look->facts->codec;
+}
+
 bool look_reader(const struct look *look, char **text, struct ks_error *err)
 {
 	const struct ks_codec *codec = look->facts->codec;

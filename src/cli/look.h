@@ -45,6 +45,9 @@ KS_MUST_CHECK bool look_name(const struct look *look, char **text, struct ks_err
 KS_MUST_CHECK bool look_signer(const struct look *look, size_t i, char **text,
 			       struct ks_error *err);
 
+/* Whether that kernel has a reader of its own for containers of this format. */
+bool look_has_reader(const struct look *look);
+
 /* Whether that kernel reads the container itself: "yes", "no (...)", "unknown (...)". */
 KS_MUST_CHECK bool look_reader(const struct look *look, char **text, struct ks_error *err);
 

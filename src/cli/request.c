@@ -244,15 +244,14 @@ static const char *variable(const char *name)
 	return value && value[0] ? value : NULL;
 }
 
-/* What the environment, the configuration file and the kernel say; the options are the caller's. */
-static struct ks_keysearch search_for(const struct request *r, const struct config *config,
-				      const struct ks_kernel *kernel)
+struct ks_keysearch request_search(const char *root, const struct config *config,
+				   const struct ks_kernel *kernel)
 {
 	return (struct ks_keysearch){
 		.environment = { variable("KERNEL_SIGN_KEY"), variable("KERNEL_SIGN_CERT"), NULL },
 		.config = { config->key, config->cert, config->keys },
 		.config_hash = config->hash,
-		.root = r->root,
+		.root = root,
 		.kernel = kernel,
 	};
 }
@@ -265,7 +264,7 @@ bool request_open_signer(const struct request *r, const struct key_options *opti
 	bool ok = config_read(r->root, &config, &err);
 
 	if (ok) {
-		struct ks_keysearch search = search_for(r, &config, kernel);
+		struct ks_keysearch search = request_search(r->root, &config, kernel);
 
 		search.option = (struct ks_key_names){ options->key, options->cert, options->keys };
 		search.option_hash = options->hash;
@@ -298,7 +297,7 @@ static bool find_certs(const struct request *r, const struct ks_kernel *kernel,
 	bool ok = config_read(r->root, &config, err);
 
 	if (ok) {
-		struct ks_keysearch search = search_for(r, &config, kernel);
+		struct ks_keysearch search = request_search(r->root, &config, kernel);
 
 		ok = ks_certsearch(&search, &paths, &root, &why, err) &&
 		     load_certs(r, &paths, root, why, certs, err);

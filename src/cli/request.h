@@ -89,6 +89,13 @@ int request_each_kernel(const struct request *request,
 int request_report_nothing(const struct request *request, const struct ks_kernel *kernel);
 
 /*
+ * What the environment, CONFIG and KERNEL (or NULL) say of where the key is; what options say is the
+ * caller's to add.  Borrows all that it is given.
+ */
+struct ks_keysearch request_search(const char *root, const struct config *config,
+				   const struct ks_kernel *kernel);
+
+/*
  * Finds and opens the key for KERNEL (or NULL), with warnings on dates and permissions; with
  * --verbose it says where the key comes from.  False after having reported why not.
  */
@@ -104,7 +111,8 @@ bool request_open_certs(const struct request *request, const struct ks_strings *
 			const struct ks_kernel *kernel, struct ks_certs *certs);
 
 /*
- * The same as request_open_signer() for a key and certificate that are already named, inside ROOT or (NULL) on the host.
+ * The same as request_open_signer() for a key and certificate that are already named, inside ROOT or
+ * (NULL) on the host.
  */
 KS_MUST_CHECK bool request_load_signer(const char *root, const char *key, const char *cert,
 				       const char *hash, bool key_id, struct ks_signer **signer,

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/dkms_call.h"
 #include "cli/report.h"
 #include "cli/request.h"
 #include "core/cert.h"
@@ -161,6 +162,21 @@ static bool run(const struct job *job, struct ks_error *err)
 	       write_results(job, &m, ks_buf_view(&message), err);
 }
 
+/* DKMS installs the module whatever we say: what we can do is not to say "done" of what is not. */
+static bool run_for_dkms(struct job *job, const char *kernel, struct ks_error *err)
+{
+	KS_KEY_PLACE own = { 0 };
+
+	if (!dkms_call_choose(kernel, job->key, &own, err))
+		return false;
+	if (own.key) {
+		job->key = own.key;
+		job->cert = own.cert;
+	}
+	return run(job, err) &&
+	       dkms_call_check(job->dest ? job->dest : job->module, job->cert, err);
+}
+
 static bool parse_options(struct job *job, bool kmodsign, int argc, char **argv)
 {
 	int option;
@@ -181,6 +197,8 @@ static bool parse_options(struct job *job, bool kmodsign, int argc, char **argv)
 static int personality(int argc, char **argv, bool kmodsign)
 {
 	struct job job = { .program = argv[0] };
+	const char *kernel = dkms_call_kernel();
+	bool signs_module;
 	struct ks_error err;
 
 	if (!parse_options(&job, kmodsign, argc, argv))
@@ -192,7 +210,8 @@ static int personality(int argc, char **argv, bool kmodsign)
 	job.cert = argv[2];
 	job.module = argv[3];
 	job.dest = argv[4];
-	if (run(&job, &err))
+	signs_module = !job.raw_signature && !job.only_message && !job.only_trailer;
+	if (kernel && signs_module ? run_for_dkms(&job, kernel, &err) : run(&job, &err))
 		return STATUS_DONE;
 	report_error(&err);
 	return STATUS_FAILED;

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/certs.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <stdlib.h>
 
+#include "base/dir.h"
 #include "base/file.h"
-#include "base/strings.h"
 #include "core/cert.h"
 
 enum { CERT_FILE_LIMIT = 16 << 20 }; /* bytes; a distribution's bundle has 200 KiB */
@@ -67,23 +65,6 @@ static bool load_file(struct ks_certs *certs, const struct ks_place *place, stru
 	       ks_certs_parse(certs, ks_buf_view(&file), err);
 }
 
-static bool list_files(int fd, struct ks_strings *names, struct ks_error *err)
-{
-	struct dirent *entry;
-	DIR *dir = fdopendir(fd);
-	bool ok = true;
-
-	if (!dir) {
-		ks_fd_close(&fd);
-		return ks_fail_memory(err);
-	}
-	while (ok && (entry = readdir(dir)))
-		ok = entry->d_name[0] == '.' || ks_strings_add(names, entry->d_name, err);
-	closedir(dir);
-	ks_strings_sort(names);
-	return ok;
-}
-
 static bool load_entry(struct ks_certs *certs, const char *root, const char *dir, const char *name,
 		       struct ks_error *err)
 {
@@ -107,9 +88,10 @@ static bool load_directory(struct ks_certs *certs, const char *root, const struc
 {
 	KS_STRINGS names = { 0 };
 	size_t before = certs->count;
-	int fd;
+	KS_FD fd = -1;
 
-	if (!ks_place_open(place, O_RDONLY | O_DIRECTORY, &fd, err) || !list_files(fd, &names, err))
+	if (!ks_place_open(place, O_RDONLY | O_DIRECTORY, &fd, err) ||
+	    !ks_dir_names(fd, &names, err))
 		return ks_at(err, place->path);
 	for (size_t i = 0; i < names.count; i++)
 		if (!load_entry(certs, root, place->path, names.item[i], err))

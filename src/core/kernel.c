@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/kernel.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dir.h"
 #include "base/file.h"
 #include "core/kconfig.h"
 
@@ -70,45 +70,22 @@ static bool is_version(const char *root, const char *parent, const char *name)
 	KS_STRING path = NULL;
 	struct ks_error ignored;
 
-	return name[0] != '.' && ks_string_print(&path, &ignored, "%s/%s", parent, name) &&
+	return ks_string_print(&path, &ignored, "%s/%s", parent, name) &&
 	       ks_place_find(&place, root, path, &ignored) && is_directory(&place);
-}
-
-static bool add_versions(const char *root, const char *parent, DIR *dir,
-			 struct ks_strings *versions, struct ks_error *err)
-{
-	struct dirent *entry;
-
-	while ((entry = readdir(dir)))
-		if (is_version(root, parent, entry->d_name) &&
-		    !ks_strings_add(versions, entry->d_name, err))
-			return false;
-	return true;
 }
 
 bool ks_kernel_versions(const char *root, struct ks_strings *versions, struct ks_error *err)
 {
 	for (size_t i = 0; i < sizeof(module_dirs) / sizeof(*module_dirs); i++) {
-		KS_PLACE place = KS_PLACE_NONE;
-		bool ok;
-		DIR *dir;
-		int fd;
+		KS_STRINGS names = { 0 };
 
-		if (!ks_place_find(&place, root, module_dirs[i], err) ||
-		    !ks_place_open(&place, O_RDONLY | O_DIRECTORY, &fd, err)) {
-			if (err->sys == ENOENT || err->sys == ENOTDIR)
-				continue;
+		if (!ks_dir_names_at(root, module_dirs[i], &names, err) && err->sys != ENOENT &&
+		    err->sys != ENOTDIR)
 			return ks_at(err, module_dirs[i]);
-		}
-		dir = fdopendir(fd);
-		if (!dir) {
-			ks_fd_close(&fd);
-			return ks_fail_memory(err);
-		}
-		ok = add_versions(root, module_dirs[i], dir, versions, err);
-		closedir(dir);
-		if (!ok)
-			return false;
+		for (size_t k = 0; k < names.count; k++)
+			if (is_version(root, module_dirs[i], names.item[k]) &&
+			    !ks_strings_add(versions, names.item[k], err))
+				return false;
 	}
 	ks_strings_sort(versions);
 	return true;

@@ -90,6 +90,16 @@ static bool use_kernel(struct ks_key_place *p, const struct ks_keysearch *s, con
 	       use_if_there(p, s->root, path, key, cert, "the kernel's own key", err);
 }
 
+static bool use_machine_key(struct ks_key_place *p, const struct ks_keysearch *s,
+			    struct ks_error *err)
+{
+	for (size_t i = 0; !p->key && i < sizeof(owner_keys) / sizeof(*owner_keys); i++)
+		if (is_there(s->root, owner_keys[i].key) &&
+		    !set(p, s->root, owner_keys[i].key, owner_keys[i].cert, owner_keys[i].why, err))
+			return false;
+	return true;
+}
+
 static bool find_key(const struct ks_keysearch *s, struct ks_key_place *p, struct ks_error *err)
 {
 	if (!use_names(p, &s->option, NULL, "the command line", err) ||
@@ -98,10 +108,8 @@ static bool find_key(const struct ks_keysearch *s, struct ks_key_place *p, struc
 	    !use_kernel(p, s, "build/certs-local/current", "signing_key.pem", "signing_crt.crt",
 			err))
 		return false;
-	for (size_t i = 0; !p->key && i < sizeof(owner_keys) / sizeof(*owner_keys); i++)
-		if (is_there(s->root, owner_keys[i].key) &&
-		    !set(p, s->root, owner_keys[i].key, owner_keys[i].cert, owner_keys[i].why, err))
-			return false;
+	if (!p->key && !s->no_machine_keys && !use_machine_key(p, s, err))
+		return false;
 	if (!use_kernel(p, s, "build/certs", "signing_key.pem", "signing_key.x509", err))
 		return false;
 	return p->key ||

@@ -23,6 +23,7 @@ struct ks_keysearch {
 	const char *config_hash;
 	const char *root;
 	const struct ks_kernel *kernel; /* NULL where no kernel is in question */
+	bool no_machine_keys;		/* pass over the machine owner keys */
 };
 
 struct ks_key_place {

@@ -13,6 +13,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/dir.h"
 #include "base/file.h"
 #include "base/period.h"
 #include "core/cert.h"
@@ -449,28 +450,19 @@ static int by_age(const void *a, const void *b)
 bool ks_keystore_list(const struct ks_keystore *store, struct ks_strings *names,
 		      struct ks_error *err)
 {
-	struct dirent *entry;
-	bool ok = true;
-	DIR *dir;
-	int fd;
+	KS_STRINGS all = { 0 };
 
 	if (store->dir < 0)
 		return true;
-	fd = openat(store->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	dir = fd >= 0 ? fdopendir(fd) : NULL;
-	if (!dir) {
-		ks_fail_errno(err, "open");
-		ks_fd_close(&fd);
+	if (!ks_dir_names(store->dir, &all, err))
 		return ks_at(err, store->path);
-	}
-	while (ok && (entry = readdir(dir)))
-		ok = !ks_keystore_is_dated(entry->d_name) ||
-		     !is_directory(store->dir, entry->d_name) ||
-		     ks_strings_add(names, entry->d_name, err);
-	closedir(dir);
+	for (size_t i = 0; i < all.count; i++)
+		if (ks_keystore_is_dated(all.item[i]) && is_directory(store->dir, all.item[i]) &&
+		    !ks_strings_add(names, all.item[i], err))
+			return false;
 	if (names->count)
 		qsort(names->item, names->count, sizeof(*names->item), by_age);
-	return ok;
+	return true;
 }
 
 bool ks_keystore_remove(const struct ks_keystore *store, const char *name, struct ks_error *err)
@@ -480,31 +472,9 @@ bool ks_keystore_remove(const struct ks_keystore *store, const char *name, struc
 
 /* Out to a package */
 
-static bool make_parents(char *path, struct ks_error *err)
-{
-	if (!path[0]) {
-		errno = ENOENT;
-		return ks_fail_errno(err, "empty path");
-	}
-	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		bool made;
-
-		*slash = '\0';
-		made = mkdir(path, 0755) == 0 || errno == EEXIST;
-		*slash = '/';
-		if (!made)
-			return ks_fail_errno(err, "make directory");
-	}
-	return mkdir(path, 0755) == 0 || errno == EEXIST || ks_fail_errno(err, "make directory");
-}
-
 static bool open_dest(const char *dest, int *dir, struct ks_error *err)
 {
-	KS_STRING path = NULL;
-
-	if (!ks_string_copy(&path, dest, err))
-		return false;
-	if (!make_parents(path, err))
+	if (!ks_dir_make(dest, err))
 		return ks_at(err, dest);
 	*dir = open(dest, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (*dir >= 0)
@@ -558,35 +528,16 @@ static bool drop_if_private(int dir, const char *file, struct ks_error *err)
 	       ks_fail_errno(err, file);
 }
 
-/* The files directly in DIR, but for hidden ones. */
-static bool list_files(int parent, struct ks_strings *files, struct ks_error *err)
-{
-	int fd = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-	struct dirent *entry;
-	bool ok = true;
-
-	if (!dir) {
-		ks_fd_close(&fd);
-		return ks_fail_errno(err, "open");
-	}
-	while (ok && (entry = readdir(dir)))
-		ok = entry->d_name[0] == '.' || ks_strings_add(files, entry->d_name, err);
-	closedir(dir);
-	return ok;
-}
-
 static bool copy_files(int from, int to, bool public_only, struct ks_error *err)
 {
 	KS_STRINGS files = { 0 };
 	KS_STRINGS older = { 0 };
 
-	if (!list_files(from, &files, err) || !list_files(to, &older, err))
+	if (!ks_dir_names(from, &files, err) || !ks_dir_names(to, &older, err))
 		return false;
 	for (size_t i = 0; i < files.count; i++)
 		if (!copy_file(from, to, files.item[i], public_only, err))
 			return false;
-	ks_strings_sort(&files);
 	for (size_t i = 0; public_only && i < older.count; i++)
 		if (!ks_strings_has(&files, older.item[i], strlen(older.item[i])) &&
 		    !drop_if_private(to, older.item[i], err))

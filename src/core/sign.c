@@ -71,7 +71,8 @@ static bool look(const struct job *job, const struct ks_module *m, bool *finishe
 		return true;
 	if (job->signer && !compare(&signature, &t, job->signer, &is_this, &is_ours, err))
 		return false;
-	if (is_this && !job->how->force) {
+	/* A file that kernels cannot read is no good however well it is signed: made anew. */
+	if (is_this && !m->objection && !job->how->force) {
 		job->result->outcome = KS_OUTCOME_ALREADY_SIGNED;
 		*finished = true;
 	} else if (!is_ours && job->spare_others && ks_kernel_owns(m->place.path)) {
@@ -112,10 +113,12 @@ static bool sign_and_store(const struct job *job, struct ks_module *m, struct ks
 
 static bool sign_once(const char *path, const struct job *job, struct ks_error *err)
 {
+	struct ks_load load = job->how->load;
 	KS_MODULE m = KS_MODULE_NONE;
 	bool finished = false;
 
-	if (!ks_module_load(&m, path, &job->how->load, err) || !look(job, &m, &finished, err) ||
+	load.examine = true;
+	if (!ks_module_load(&m, path, &load, err) || !look(job, &m, &finished, err) ||
 	    !compare_vermagic(job, &m, err))
 		return false;
 	if (finished)

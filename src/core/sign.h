@@ -16,7 +16,8 @@ struct ks_sign {
 
 enum ks_outcome {
 	KS_OUTCOME_SIGNED,
-	KS_OUTCOME_ALREADY_SIGNED, /* exactly one signature, good, by this key and hash */
+	KS_OUTCOME_ALREADY_SIGNED, /* exactly one signature, good, by this key and hash, in a
+				      container that kernels read */
 	KS_OUTCOME_LEFT_ALONE,	   /* below kernel/ and signed by another, see spare_others */
 	KS_OUTCOME_UNSIGNED,	   /* signatures were taken off */
 	KS_OUTCOME_NOT_SIGNED,	   /* there was none to take off */

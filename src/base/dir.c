@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/dir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/place.h"
+
+bool ks_dir_names(int fd, struct ks_strings *names, struct ks_error *err)
+{
+	int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = own >= 0 ? fdopendir(own) : NULL;
+	struct dirent *entry;
+	bool ok = true;
+
+	if (!dir) {
+		ks_fail_errno(err, "open");
+		ks_fd_close(&own);
+		return false;
+	}
+	while (ok && (errno = 0, entry = readdir(dir)))
+		ok = entry->d_name[0] == '.' || ks_strings_add(names, entry->d_name, err);
+	if (ok && errno)
+		ok = ks_fail_errno(err, "read directory");
+	closedir(dir);
+	ks_strings_sort(names);
+	return ok;
+}
+
+bool ks_dir_names_at(const char *root, const char *path, struct ks_strings *names,
+		     struct ks_error *err)
+{
+	KS_PLACE place = KS_PLACE_NONE;
+	KS_FD fd = -1;
+
+	return ks_place_find(&place, root, path, err) &&
+	       ks_place_open(&place, O_RDONLY | O_DIRECTORY, &fd, err) &&
+	       ks_dir_names(fd, names, err);
+}
+
+static bool make(const char *path, struct ks_error *err)
+{
+	return mkdir(path, 0755) == 0 || errno == EEXIST || ks_fail_errno(err, "make directory");
+}
+
+bool ks_dir_make(const char *path, struct ks_error *err)
+{
+	KS_STRING part = NULL;
+
+	if (!path[0]) {
+		errno = ENOENT;
+		return ks_fail_errno(err, "empty path");
+	}
+	if (!ks_string_copy(&part, path, err))
+		return false;
+	for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		bool made;
+
+		*slash = '\0';
+		made = make(part, err);
+		*slash = '/';
+		if (!made)
+			return false;
+	}
+	return make(part, err);
+}

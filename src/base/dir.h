@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* Directories: the names in one, and making one with those above it. */
+#ifndef KS_BASE_DIR_H
+#define KS_BASE_DIR_H
+
+#include "base/strings.h"
+
+/*
+ * Adds every name in the open directory FD, which stays as it is, that does not start with a dot,
+ * and sorts the list.
+ */
+KS_MUST_CHECK bool ks_dir_names(int fd, struct ks_strings *names, struct ks_error *err);
+
+/*
+ * The same of the directory at PATH, inside ROOT as in ks_place_find().  One that is not there is
+ * KS_ERR_SYSTEM with ENOENT; no error names PATH.
+ */
+KS_MUST_CHECK bool ks_dir_names_at(const char *root, const char *path, struct ks_strings *names,
+				   struct ks_error *err);
+
+/* Makes PATH and what is missing above it, mode 0755; what is there already is no error. */
+KS_MUST_CHECK bool ks_dir_make(const char *path, struct ks_error *err);
+
+#endif
