@@ -215,6 +215,21 @@ part_prepare() {
 	tap_part prepare "$scratch/src/tests/real/prepare"
 }
 
+part_kernel() {
+	plain
+	export KS_KERNEL_DIR=${KS_KERNEL_DIR:-$scratch/kernel.work}
+	mkdir -p "$KS_KERNEL_DIR"
+	tap_part kernel "$scratch/src/tests/kernel/run" stock containers secureboot own
+}
+
+part_dkms() {
+	source_tree
+	cd "$scratch/src"
+	export KS_DKMS_DIR=${KS_DKMS_DIR:-$scratch/dkms.work}
+	mkdir -p "$KS_DKMS_DIR"
+	tap_part dkms "$scratch/src/tests/dkms/run"
+}
+
 part_fuzz() {
 	local target name=libclang-rt-dev
 	need clang
