@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The stock kernels that are asked, and what they can do."""
+import dataclasses
 import os
 
 import judge
@@ -19,3 +20,34 @@ def stock(suite):
     # Their reader (CONFIG_MODULE_COMPRESS_XZ) came to Debian with 6.12.
     reads = frozenset() if suite == "bookworm" else frozenset({"xz"})
     return Kernel(series, release, images[0], modules, reads)
+
+
+@dataclasses.dataclass(frozen=True)
+class Abilities:
+    """What a kernel's crypto can do, and so whose signatures it can check (crypto/asymmetric_keys/): DIGESTS are those
+    it has, NAMED those whose numbers its PKCS#7 parser knows; CURVES those of ECDSA. LATER are modules of the kernel's
+    that bring more digests."""
+
+    digests: frozenset
+    named: frozenset
+    curves: frozenset
+    later: dict
+
+    def with_module(self, name):
+        return dataclasses.replace(self, digests=self.digests | self.later[name])
+
+
+SHA1_AND_224 = frozenset({"sha1", "sha224"})
+SHA2 = frozenset({"sha256", "sha384", "sha512"})
+SHA3 = frozenset({"sha3-256", "sha3-384", "sha3-512"})
+NIST = frozenset({"p256", "p384", "p521"})
+SHA512 = frozenset({"sha384", "sha512"})
+
+ABILITIES = {
+    # CRYPTO_SHA512=m, no CRYPTO_ECDSA; the parser knows SHA-3 from 6.7 on.
+    "bookworm": Abilities(SHA1_AND_224 | SHA2 - SHA512, SHA1_AND_224 | SHA2, frozenset(), {"sha512_generic": SHA512}),
+    # CRYPTO_SHA3=y
+    "trixie": Abilities(SHA1_AND_224 | SHA2 | SHA3, SHA1_AND_224 | SHA2 | SHA3, NIST, {}),
+    # CRYPTO_SHA3=m
+    "sid": Abilities(SHA1_AND_224 | SHA2, SHA1_AND_224 | SHA2 | SHA3, NIST, {"sha3": SHA3}),
+}

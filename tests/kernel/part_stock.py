@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: MIT
+"""The oracle: every case beside three answers: what was written down before, what verify and status say, and what
+Debian's kernels do, enforcing signatures and not."""
+import json
+import os
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+
+import doubt
+import judge
+import kernels
+import oracle
+from boot import Job, boot, dumped
+from cases import KNOWN, Cases
+from signing import make_keys, program, signed
+
+# Small, without needs of their own, and done with when they are unloaded; a kernel has them all.
+MODULES = ("nls_ascii", "nls_utf8", "dummy")
+FIRST, LATER = "as it starts", "with {}"
+NOTHING = {"error": "nothing"}
+KEY_GROUP = "key, digest, signer id"
+
+
+def makes_sha3_of_ecdsa(keys):
+    """OpenSSL 3.2 and later."""
+    with tempfile.TemporaryDirectory() as scratch:
+        path = os.path.join(scratch, "data")
+        with open(path, "wb") as file:
+            file.write(b"data")
+        return not judge.run(["openssl", "cms", "-sign", "-binary", "-nocerts", "-noattr", "-md", "sha3-256", "-signer",
+                              keys["ec"].pem, "-inkey", keys["ec"].private, "-in", path, "-outform", "DER",
+                              "-out", os.path.join(scratch, "out")])[0]
+
+
+class Subject:
+    """One kernel, its cases, and what verify and status say of them."""
+
+    def __init__(self, suite, keys, folder):
+        self.kernel, self.abilities, self.keys = kernels.stock(suite), kernels.ABILITIES[suite], keys
+        self.folder = os.path.join(folder, suite)
+        os.mkdir(self.folder)
+        images = {name: self.kernel.image(name) for name in MODULES}
+        self.rows = Cases(images, keys, makes_sha3_of_ecdsa(keys), self.folder).rows()
+        self.certs = [option for name in KNOWN for option in ("--cert", keys[name].pem)]
+        self.twins = self.signed_by_twins(images)
+        self.verdicts = self.ask_program()
+
+    def signed_by_twins(self, images):
+        """Two keys whose certificates have one name and serial number."""
+        name, image = next(iter(images.items()))
+        return [Job(f"twin {key} {key_id}", "file", signed(image, self.keys[key], "sha256", key_id=key_id), name)
+                for key in ("pair", "pair_twin") for key_id in (False, True)]
+
+    def ask_program(self):
+        """{row's id: (verify's verdict, its exit status, status' verdict)}"""
+        paths = {row.id: os.path.join(self.folder, f"{number}.ko") for number, row in enumerate(self.rows)}
+        for row in self.rows:
+            with open(paths[row.id], "wb") as file:
+                file.write(row.data)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            verified = list(pool.map(lambda row: self.verified(row, paths[row.id]), self.rows))
+        seen = modules_of(program("status", "--json", *self.certs, *paths.values()))
+        status = {module["path"]: module for module in seen}
+        return {row.id: (*verdict, told(status.get(paths[row.id], NOTHING), row))
+                for row, verdict in zip(self.rows, verified)}
+
+    def verified(self, row, path):
+        answer = program("verify", "--json", *self.certs, path)
+        found = modules_of(answer)
+        return told(found[0], row) if len(found) == 1 else f"{len(found)} modules", answer[0]
+
+    def states(self):
+        """[(state, abilities, the module of the kernel's that makes it, rows)], in the order in which they come."""
+        states = [(FIRST, self.abilities, "", self.rows)]
+        for module in self.abilities.later:
+            rows = [row for row in self.rows if row.group == KEY_GROUP]
+            states.append((LATER.format(module), self.abilities.with_module(module), module, rows))
+        return states
+
+    def jobs(self):
+        """One after the other in one boot: what is loaded for a later state stays."""
+        for state, _, module, rows in self.states():
+            if module:
+                for number, path in enumerate(self.kernel.paths(module)):
+                    yield Job(f"{state} {number}", "keep", judge.content(path), loaded_name(path))
+            for row in rows:
+                yield Job(f"{state}: {row.id}", row.way, row.data, row.module)
+        yield from self.twins
+        yield Job("keys", "dump")
+
+    def boot(self, enforce):
+        certs = [self.keys[name].der for name in (*KNOWN, "pair", "pair_twin")]
+        return boot(self.kernel, list(self.jobs()), db=certs, enforce=enforce)
+
+    def cells(self, enforce, answers):
+        """[(row, what the kernel says, the cell, its answer)]"""
+        for state, abilities, _, rows in self.states():
+            label = f"{self.kernel.label} {state}, {'' if enforce else 'not '}enforcing"
+            for row in rows:
+                says = oracle.checked(row, row.kernel(abilities))
+                answer = answers[f"{state}: {row.id}"]
+                yield row, says, oracle.compared("stock", label, row, says, enforce, self.verdicts[row.id], answer), answer
+
+
+def loaded_name(path):
+    return os.path.basename(path).partition(".")[0].replace("-", "_")
+
+
+def modules_of(answer):
+    try:
+        return json.loads(answer[1])["modules"]
+    except (ValueError, KeyError, TypeError):
+        return []
+
+
+def told(module, row):
+    """The verdict, and what differs of the first signer."""
+    verdict = str(module.get("error") or module["verdict"])
+    if not row.signer:
+        return verdict
+    found = module["signers"][0] if module.get("signers") else {}
+    seen = {"hash": found.get("hash"), "key_id": bool(found.get("key_id")), "serial": bool(found.get("serial"))}
+    return verdict if seen == row.signer else f"{verdict}, {seen}"
+
+
+def judge_twins(answers):
+    """By its key id each is found; by name and number the kernel finds one, and takes the other's signatures for bad."""
+    faults = [f"{name} by key id: {oracle.answered(answers[f'twin {name} True'])}" for name in ("pair", "pair_twin")
+              if oracle.answered(answers[f"twin {name} True"]) != "loads"]
+    by_name = sorted(oracle.answered(answers[f"twin {name} False"]) for name in ("pair", "pair_twin"))
+    return faults + ([] if by_name == ["EKEYREJECTED", "loads"] else [f"by name and number: {by_name}"])
+
+
+def judge_keys(subject, answer, enforce):
+    """The kernel took those certificates that it can check, and no others of ours; and it enforces as it was told."""
+    facts, rings, keys = dumped(answer)
+    subjects = {keys[serial].split(maxsplit=8)[8].split(": ")[0] for serial in rings.get(".platform", ())}
+    able = {name for name in (*KNOWN, "pair", "pair_twin")
+            if oracle.can_check(subject.abilities, subject.keys[name], "sha256").kind() != oracle.UNKNOWN.kind()}
+    # The twins have one name.
+    expected = {subject.keys[name].subject for name in able - {"pair_twin"}}
+    faults = [] if subjects == expected else [f".platform has {sorted(subjects)}, not {sorted(expected)}"]
+    wanted = {"release": subject.kernel.release, "sig_enforce": "NY"[enforce], "lockdown": "[none] integrity confidentiality"}
+    return faults + [f"{name} is {facts.get(name)!r}, not {value!r}" for name, value in wanted.items()
+                     if facts.get(name) != value]
+
+
+def claim_cells(tap, label, cells):
+    """A claim a group."""
+    groups = {}
+    for cell in cells:
+        groups.setdefault(cell.group, []).append(cell)
+    for group, members in groups.items():
+        tap.claim(f"{label}: {group}: {len(members)} cases",
+                  [f"{cell.case}: expected {cell.expected}; found {cell.found}" for cell in members if not cell.agrees])
+
+
+def check(tap, report):
+    with tempfile.TemporaryDirectory(prefix="stock.") as folder:
+        keys = make_keys(os.path.join(folder, "keys"))
+        # Two processors; each kernel's cases are made, then it boots twice.
+        with ThreadPoolExecutor(2) as pool:
+            subjects = list(pool.map(lambda suite: Subject(suite, keys, folder), kernels.SUITES))
+            boots = [(subject, enforce) for subject in subjects for enforce in (True, False)]
+            answers = list(pool.map(lambda one: one[0].boot(one[1]), boots))
+        for (subject, enforce), answer in zip(boots, answers):
+            found = list(subject.cells(enforce, answer))
+            for kernel in dict.fromkeys(cell.kernel for _, _, cell, _ in found):
+                claim_cells(tap, kernel, [cell for _, _, cell, _ in found if cell.kernel == kernel])
+            for _, _, cell, _ in found:
+                report.add(cell)
+            label = f"{subject.kernel.label}, {'' if enforce else 'not '}enforcing"
+            tap.claim(f"{label}: keys, lockdown, enforcement", judge_keys(subject, answer["keys"], enforce))
+            tap.claim(f"{label}: certificates with one name and number", judge_twins(answer))
+            tap.claim(f"{label}: doubt: wrong answers are found", doubt.doubt_cells(found, enforce, subject.verdicts))
+        tap.claim("doubt: a boot that tells nothing is an error", doubt.doubt_boots(subjects[0].kernel))
