@@ -100,6 +100,7 @@ static bool inspect_message(struct ks_inspection *in, const struct ks_trailer *t
 			    const struct ks_certs *certs, struct ks_error *err)
 {
 	struct ks_error fault;
+	KS_STRING refusal = NULL;
 
 	if (!ks_signature_parse(t->message, &in->signature, &fault))
 		return fault.code == KS_ERR_SYSTEM ? ((*err = fault), false) :
@@ -109,6 +110,12 @@ static bool inspect_message(struct ks_inspection *in, const struct ks_trailer *t
 	ERR_clear_error();
 	if (!in->signature.count)
 		return malformed(in, "the PKCS#7 message has no signer", err);
+	if (!ks_signature_refusal(&in->signature, t->message.len, &refusal, err))
+		return false;
+	if (refusal) {
+		ks_signature_free(&in->signature);
+		return malformed(in, refusal, err);
+	}
 	return judge_all(in, t->image, certs, err);
 }
 

@@ -23,7 +23,11 @@ struct job {
 
 static bool is_plain(const struct ks_signature *signature, const struct ks_trailer *t)
 {
-	return signature->count == 1 && !signature->signer[0].attributes &&
+	KS_STRING refusal = NULL;
+	struct ks_error ignored;
+
+	return ks_signature_refusal(signature, t->message.len, &refusal, &ignored) && !refusal &&
+	       signature->count == 1 && !signature->signer[0].attributes &&
 	       !signature->certificates && signature->length == t->message.len &&
 	       ks_trailer_parse(t->image).kind == KS_TRAILER_NONE;
 }

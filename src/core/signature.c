@@ -106,6 +106,117 @@ bool ks_signature_parse(struct ks_view message, struct ks_signature *signature,
 	return ok;
 }
 
+/* What a kernel's parser wants */
+
+enum {
+	KERNEL_LIMIT = 65535, /* bytes, of what its ASN.1 decoder takes */
+
+	/* RFC 5652: signers are named by issuer and serial number, or by key id. */
+	VERSION_SERIAL = 1,
+	VERSION_KEY_ID = 3,
+};
+
+/* Steps into the next element of the DER from *AT on, or over it; its content is *SIZE bytes. */
+static bool next(const unsigned char **at, const unsigned char *end, bool into, long *size)
+{
+	int tag, class;
+
+	if (*at >= end || (ASN1_get_object(at, size, &tag, &class, end - *at) & 0x80))
+		return false;
+	if (!into)
+		*at += *size;
+	return true;
+}
+
+static bool read_integer(const unsigned char **at, const unsigned char *end, int64_t *value)
+{
+	ASN1_INTEGER *integer = d2i_ASN1_INTEGER(NULL, at, end - *at);
+	bool ok = integer && ASN1_INTEGER_get_int64(value, integer) == 1;
+
+	ASN1_INTEGER_free(integer);
+	return ok;
+}
+
+/* To the version of SignedData, and from there to that of the first SignerInfo. */
+static bool find_versions(const unsigned char **at, const unsigned char *end, int64_t *version)
+{
+	long size;
+
+	if (!next(at, end, true, &size) || !next(at, end, false, &size) ||
+	    !next(at, end, true, &size) || !next(at, end, true, &size) ||
+	    !read_integer(at, end, version) || !next(at, end, false, &size) ||
+	    !next(at, end, false, &size))
+		return false;
+	/* Certificates and revocation lists may stand in between, [0] and [1]. */
+	while (*at < end && (**at & V_ASN1_CONTEXT_SPECIFIC))
+		if (!next(at, end, false, &size))
+			return false;
+	return next(at, end, true, &size);
+}
+
+static bool check_version(int64_t whole, int64_t of_signer, char **fault, struct ks_error *err)
+{
+	if (of_signer != VERSION_SERIAL && of_signer != VERSION_KEY_ID)
+		return ks_string_print(fault, err,
+				       "a SignerInfo of version %jd, of which kernels know nothing",
+				       (intmax_t)of_signer);
+	if ((whole == VERSION_SERIAL) != (of_signer == VERSION_SERIAL))
+		return ks_string_print(fault, err,
+				       "a SignerInfo of version %jd in SignedData of version %jd, "
+				       "which do not go together",
+				       (intmax_t)of_signer, (intmax_t)whole);
+	return true;
+}
+
+static bool check_versions(const struct ks_signature *s, struct ks_view der, char **fault,
+			   struct ks_error *err)
+{
+	const unsigned char *at = der.data, *end = der.data + der.len;
+	int64_t whole, of_signer;
+
+	if (!find_versions(&at, end, &whole))
+		return ks_string_copy(fault, "the PKCS#7 message has no version", err);
+	if (whole != VERSION_SERIAL && whole != VERSION_KEY_ID)
+		return ks_string_print(fault, err,
+				       "SignedData of version %jd, of which kernels know nothing",
+				       (intmax_t)whole);
+	for (size_t i = 0; i < s->count && !*fault; i++) {
+		const unsigned char *inside = at;
+		long size;
+
+		if (!next(&inside, end, true, &size))
+			return ks_string_copy(fault, "a SignerInfo ends too early", err);
+		at = inside + size;
+		if (!read_integer(&inside, at, &of_signer))
+			return ks_string_copy(fault, "a SignerInfo has no version", err);
+		if (!check_version(whole, of_signer, fault, err))
+			return false;
+	}
+	return true;
+}
+
+bool ks_signature_refusal(const struct ks_signature *signature, size_t size, char **fault,
+			  struct ks_error *err)
+{
+	unsigned char *der = NULL;
+	int len;
+	bool ok;
+
+	*fault = NULL;
+	if (size > KERNEL_LIMIT)
+		return ks_string_print(fault, err,
+				       "the PKCS#7 message and what follows it have %zu bytes, and "
+				       "kernels take %d",
+				       size, KERNEL_LIMIT);
+	/* Anew, for it may have come as BER. */
+	len = i2d_CMS_ContentInfo(signature->cms, &der);
+	ok = len > 0 ? check_versions(signature, ks_view_of(der, (size_t)len), fault, err) :
+		       ks_string_copy(fault, "the PKCS#7 message is not valid ASN.1", err);
+	OPENSSL_free(der);
+	ERR_clear_error();
+	return ok;
+}
+
 void ks_signature_free(struct ks_signature *signature)
 {
 	for (size_t i = 0; i < signature->count; i++) {

@@ -33,6 +33,14 @@ struct ks_signature {
 KS_MUST_CHECK bool ks_signature_parse(struct ks_view message, struct ks_signature *signature,
 				      struct ks_error *err);
 
+/*
+ * What kernels do not take in a message of SIZE bytes, padding included, that OpenSSL reads: *FAULT,
+ * the caller's, or NULL.  As crypto/asymmetric_keys/pkcs7_parser.c and lib/asn1_decoder.c of Linux
+ * 7.2 have it; of what OpenSSL cannot verify either, nothing is said here.
+ */
+KS_MUST_CHECK bool ks_signature_refusal(const struct ks_signature *signature, size_t size,
+					char **fault, struct ks_error *err);
+
 void ks_signature_free(struct ks_signature *signature);
 
 enum ks_verdict {

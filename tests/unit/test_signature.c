@@ -352,6 +352,62 @@ static void exchange(struct ks_buf *message, const char *old, const char *new, s
 	assert_true(found > 0);
 }
 
+static void assert_refusal(const struct ks_buf *message, size_t size, const char *says)
+{
+	KS_SIGNATURE signature = { 0 };
+	KS_STRING fault = NULL;
+
+	parse(&signature, message);
+	assert_ok(ks_signature_refusal(&signature, size, &fault, &error));
+	assert_int_equal(ERR_peek_error(), 0);
+	if (says) {
+		assert_non_null(fault);
+		assert_non_null(strstr(fault, says));
+	} else {
+		assert_null(fault);
+	}
+}
+
+/* Each version is followed by what comes next: the SET of digests, the signer's name, its key id. */
+static void what_kernels_do_not_take(void **state)
+{
+	static const struct {
+		unsigned int flags;
+		const char *old, *new, *says;
+	} cases[] = {
+		{ 0, "\2\1\1\x31", "\2\1\1\x31", NULL },
+		{ CMS_USE_KEYID, "\2\1\3\x31", "\2\1\3\x31", NULL },
+		{ 0, "\2\1\1\x31", "\2\1\2\x31", "SignedData of version 2" },
+		{ 0, "\2\1\1\x31", "\2\1\3\x31", "version 1 in SignedData of version 3" },
+		{ 0, "\2\1\1\x30", "\2\1\2\x30", "SignerInfo of version 2" },
+		{ 0, "\2\1\1\x30", "\2\1\3\x30", "version 3 in SignedData of version 1" },
+		{ CMS_USE_KEYID, "\2\1\3\x80", "\2\1\1\x80",
+		  "version 1 in SignedData of version 3" },
+		{ CMS_USE_KEYID, "\2\1\3\x31", "\2\1\1\x31",
+		  "version 3 in SignedData of version 1" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		KS_BUF message = { 0 };
+
+		put_flagged(&message, identity("RSA", 1),
+			    CMS_NOCERTS | CMS_NOATTR | cases[i].flags);
+		exchange(&message, cases[i].old, cases[i].new, 4);
+		assert_refusal(&message, message.len, cases[i].says);
+	}
+}
+
+static void more_than_kernels_take(void **state)
+{
+	KS_BUF message = { 0 };
+
+	(void)state;
+	put_plain_message(&message, image, identity("RSA", 1), "sha256");
+	assert_refusal(&message, 65535, NULL);
+	assert_refusal(&message, 65536, "65536 bytes, and kernels take 65535");
+}
+
 static void a_digest_that_nobody_knows_is_unsupported(void **state)
 {
 	const struct identity *by = identity("RSA", 1);
@@ -497,6 +553,8 @@ int main(void)
 		cmocka_unit_test(an_impostor_s_attributes_are_bad),
 		cmocka_unit_test(a_damaged_signature_is_bad),
 		cmocka_unit_test(another_serial_is_another_signer),
+		cmocka_unit_test(what_kernels_do_not_take),
+		cmocka_unit_test(more_than_kernels_take),
 		cmocka_unit_test(a_digest_that_nobody_knows_is_unsupported),
 		cmocka_unit_test(a_digest_that_cannot_be_done_is_unsupported),
 		cmocka_unit_test(an_exchanged_digest_is_bad),
