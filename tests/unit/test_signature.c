@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/strings.h"
 #include "core/signature.h"
 
 static const struct ks_view image = { (const uint8_t *)"the image of a module", 21 };
