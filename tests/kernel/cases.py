@@ -10,7 +10,8 @@ import struct
 import forge
 import judge
 from forge import attached, flipped
-from oracle import (INVALID, LOADS, MALFORMED, REJECTED, TOO_LONG, UNKNOWN, UNSIGNED, UNSUPPORTED, can_check)
+from oracle import (INVALID, LOADS, MALFORMED, NO_MODULE, REJECTED, TOO_LONG, UNKNOWN, UNSIGNED, UNSIGNED_NO_MODULE,
+                    UNSUPPORTED, can_check)
 from signing import message, signed
 
 DIGESTS = ("sha1", "sha224", "sha256", "sha384", "sha512")
@@ -28,7 +29,8 @@ ONE_OF_EACH = "a kernel refuses a message if a key that it knows did not make th
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """KERNEL gives, for a kernel's Abilities, what it says. WAY is how the MODULE gets to it."""
+    """KERNEL gives, for a kernel's Abilities, what it says. WAY is how the MODULE gets to it. WORDS is a pattern for
+    what verify says beside its verdict."""
 
     group: str
     name: str
@@ -38,6 +40,7 @@ class Row:
     way: str = "file"
     module: str = ""
     signer: dict = dataclasses.field(default_factory=dict)  # what --json has to tell of the first
+    words: str = ""
 
     @property
     def id(self):
@@ -79,10 +82,10 @@ class Cases:
     def by_openssl(self, name, *options, image=None, digest="sha256"):
         return forge.cms(image or self.image, self.keys[name].pair, digest, *options)
 
-    def with_(self, group, name, what, verdict, says, image=None, junk=b""):
+    def with_(self, group, name, what, verdict, says, image=None, junk=b"", **more):
         """A whole trailer with this message."""
         data = attached(image or self.image, what, junk, len(what) + len(junk))
-        return self.row(group, name, data, verdict, says)
+        return self.row(group, name, data, verdict, says, **more)
 
     def unless_unable(self, name, digest, says):
         """SAYS, of a kernel that can check this key's signatures."""
@@ -98,7 +101,8 @@ class Cases:
     def rows(self):
         groups = [self.by_key, self.by_certificate, self.several_signers, self.embedded, self.padding, self.piled_up,
                   self.attributes, self.other_algorithms, self.ways, self.block, self.sizes, self.structure,
-                  self.other_content, self.indefinite, self.image_changed, self.value_changed, self.markers]
+                  self.other_content, self.indefinite, self.image_changed, self.value_changed, self.markers,
+                  self.no_modules]
         return [row for group in groups for row in group()]
 
     def by_key(self):
@@ -133,7 +137,7 @@ class Cases:
             yield self.with_(group, name, forge.joined(*parts), "good", LOADS)
         for name, parts in (("good, bad", [known, bad]), ("bad, good", [bad, known]),
                             ("good, bad, good", [known, bad, also])):
-            yield self.with_(group, name, forge.joined(*parts), "good", REJECTED.because(ONE_OF_EACH))
+            yield self.with_(group, name, forge.joined(*parts), "good", REJECTED.because(ONE_OF_EACH), words=r"\bbad\b")
         for name, parts in (("unknown, bad", [unknown, bad]), ("bad, unknown", [bad, unknown])):
             yield self.with_(group, name, forge.joined(*parts), "bad", REJECTED)
         yield self.with_(group, "two unknown", forge.joined(unknown, unknown), "unknown signer", UNKNOWN)
@@ -183,7 +187,8 @@ class Cases:
 
     def padding(self):
         for junk in (b"\0", b"junk junk", self.message, bytes(4096), bytes(LONGEST - len(self.message))):
-            yield self.with_("padding behind the message", f"{len(junk)} bytes", self.message, "good", LOADS, junk=junk)
+            yield self.with_("padding behind the message", f"{len(junk)} bytes", self.message, "good", LOADS, junk=junk,
+                             words=rf"\b{len(junk)}\b")
         junk = bytes(LONGEST - len(self.message) + 1)
         yield self.with_("padding behind the message", "one byte too many", self.message, "malformed", TOO_LONG,
                          junk=junk)
@@ -199,7 +204,8 @@ class Cases:
         tampered = attached(flipped(self.image, text_in(self.image)), self.message)
         for name, below in (("good over good", good), ("good over unknown", unknown), ("good over bad", tampered),
                             ("good over two", attached(good, outer("rsa", good)))):
-            yield self.with_(group, name, outer("rsa3072", below), "good", LOADS, image=below)
+            yield self.with_(group, name, outer("rsa3072", below), "good", LOADS, image=below,
+                             words="beneath|below|older")
         yield self.with_(group, "unknown over good", outer("other", good), "unknown signer", UNKNOWN, image=good)
         yield self.with_(group, "bad over good", outer("rsa3072", unknown), "bad", REJECTED, image=good)
 
@@ -209,9 +215,9 @@ class Cases:
         capable = REJECTED.saying("PKCS7: S/MIME Caps only allowed with Authenticode")
         plain = REJECTED.saying("PKCS7: Invalid module sig (has authattrs)")
         yield self.with_(group, "all that OpenSSL makes", self.by_openssl("rsa", "-nocerts"), "good",
-                         capable.because(why))
+                         capable.because(why), words="attribute")
         yield self.with_(group, "without capabilities", self.by_openssl("rsa", "-nocerts", "-nosmimecap"), "good",
-                         plain.because(why))
+                         plain.because(why), words="attribute")
         message_of_other = self.by_openssl("rsa", "-nocerts", "-nosmimecap", image=self.other)
         yield self.with_(group, "of another module", message_of_other, "bad", plain)
         yield self.with_(group, "of an unknown signer", self.by_openssl("other", "-nocerts", "-nosmimecap"),
@@ -220,7 +226,8 @@ class Cases:
     def other_algorithms(self):
         group = "other algorithms"
         digest = UNSUPPORTED.saying("Unsupported digest algo: N")
-        yield self.with_(group, "unknown digest", forge.with_digest(self.message, UNKNOWN_DIGEST), "unsupported", digest)
+        odd = forge.with_digest(self.message, UNKNOWN_DIGEST)
+        yield self.with_(group, "unknown digest", odd, "unsupported", digest)
         yield self.with_(group, "unknown digest, unknown signer", forge.with_digest(self.of("other"), UNKNOWN_DIGEST),
                          "unknown signer", digest.because("it asks for the digest first"))
         pss = UNSUPPORTED.saying("Unsupported pkey algo: N").because("it has no RSA-PSS")
@@ -255,8 +262,9 @@ class Cases:
     def sizes(self):
         right, room = len(self.message), len(self.image) + len(self.message)
         whole = room + judge.BLOCK.size + len(judge.MARKER)
-        wrong = {"0": 0, "one too many": right + 1, "one too few": right - 1, "all but a byte before the block": room - 1,
-                 "all before the block": room, "one more than that": room + 1, "the file's size": whole,
+        wrong = {"0": 0, "one too many": right + 1, "one too few": right - 1,
+                 "all but a byte before the block": room - 1, "all before the block": room,
+                 "one more than that": room + 1, "the file's size": whole,
                  "0x7fffffff": 0x7FFFFFFF, "0x80000000": 0x80000000, "0xffffffff": 0xFFFFFFFF}
         for name, size in wrong.items():
             yield self.row("sig_len", name, attached(self.image, self.message, size=size), "malformed", MALFORMED)
@@ -306,7 +314,7 @@ class Cases:
                                   ("four levels", lambda depth: depth < 4, LOADS),
                                   ("six levels", lambda depth: depth < 6, algorithm),
                                   ("only within", lambda depth: 0 < depth < 6, algorithm)):
-            yield self.with_("indefinite length", name, parsed.ber(which), "good", says)
+            yield self.with_("indefinite length", name, parsed.ber(which), "good", says, words=r"\bBER\b|indefinite")
 
     def image_changed(self):
         group = "image"
@@ -342,6 +350,14 @@ class Cases:
                    "cut off within the message": whole[:start - len(self.message) // 2]}
         for name, data in broken.items():
             yield self.row("marker", name, data, "unsigned", UNSIGNED)
+
+    def no_modules(self):
+        group = "no module"
+        yield self.row(group, "empty", b"", "no module", INVALID)
+        yield self.row(group, "cut off within the image", self.image[: len(self.image) // 2], "no module",
+                       UNSIGNED_NO_MODULE)
+        yield self.row(group, "a signed text", signed(b"text\n" * 1000, self.key, "sha256", tool=True), "no module",
+                       NO_MODULE)
 
     def bundle(self, *names):
         path = os.path.join(self.folder, "+".join(names) + ".pem")

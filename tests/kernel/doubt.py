@@ -8,13 +8,13 @@ import oracle
 from boot import Answer, BootError, Job
 
 ALL = (oracle.LOADS, oracle.UNSIGNED, oracle.UNKNOWN, oracle.UNSUPPORTED, oracle.REJECTED, oracle.MALFORMED,
-       oracle.INVALID, oracle.TOO_LONG)
+       oracle.INVALID, oracle.TOO_LONG, oracle.NO_MODULE, oracle.UNSIGNED_NO_MODULE)
 TOO_SHORT = 2  # seconds, for any boot
 
 
 def wrong_answers(answer):
     """The kernel's, each with something else in it."""
-    yield "another errno", dataclasses.replace(answer, errno="ENOEXEC")
+    yield "another errno", dataclasses.replace(answer, errno="EPERM")
     yield "loads" if answer.errno else "refused", dataclasses.replace(answer, errno="" if answer.errno else "EBADMSG")
     yield "one more message", dataclasses.replace(answer, messages=(*answer.messages, "PKCS7: Bad"))
     if not answer.errno:
@@ -57,6 +57,33 @@ def doubt_swapped(found, enforce, verdicts):
             faults.append(f"{row.id}: all answers are alike")
         elif oracle.compared(cell.part, cell.kernel, row, says, enforce, verdicts[row.id], others[0][3]).agrees:
             faults.append(f"went through: {row.id} with the answer of {others[0][0].id}")
+    return faults
+
+
+def doubt_twins(judge_twins, answers):
+    """ANSWERS are right ones."""
+    faults = []
+    for name in ("twin pair True", "twin pair_twin True", "twin pair False", "twin pair_twin False"):
+        for wrong in (Answer(""), Answer("EKEYREJECTED"), Answer("EBADMSG")):
+            if wrong.errno != answers[name].errno and not judge_twins(answers | {name: wrong}):
+                faults.append(f"went through: {name}: {wrong}")
+    return faults
+
+
+def doubt_keys(judge_keys, answer):
+    """ANSWER is a right one: a kernel's keys, keyrings and settings. Each of them changed in turn; of the keys and
+    rings, those that db is read into."""
+    members = [line for line in answer.output if line.startswith("member .platform")]
+    settings = [line for line in answer.output if line.split()[0] in ("release", "sig_enforce", "lockdown")]
+    faults = ["no members or settings to doubt"] if not members or len(settings) != 3 else []
+    for line in members + settings:
+        rest = tuple(other for other in answer.output if other != line)
+        if not judge_keys(dataclasses.replace(answer, output=rest)):
+            faults.append(f"went through: without {line!r}")
+    strange = ("key 00000001 I------ 1 perm 1f030000 0 0 asymmetric strange: 00: X509.rsa 00 []",
+               "member .platform 00000001")
+    if not judge_keys(dataclasses.replace(answer, output=answer.output + strange)):
+        faults.append("went through: one more key")
     return faults
 
 

@@ -6,10 +6,11 @@ import re
 
 from report import Cell
 
-EXIT = {"good": 0, "bad": 1, "malformed": 1, "unknown signer": 2, "unsigned": 3, "unsupported": 4}
+EXIT = {"good": 0, "bad": 1, "malformed": 1, "unknown signer": 2, "unsigned": 3, "unsupported": 4,
+        "no module": 4}
 # Of all that a kernel says, what is about signatures. Not: "module verification failed", which comes once in a boot,
 # and numbers that have no name in its list (PKCS7: Unknown OID).
-ANSWER = re.compile(r"^(PKCS7: (?!Unknown OID)|PKCS#7 |X\.509|PKEY|ASN\.1|module: |Loading of|Unsupported |Invalid )")
+ANSWER = re.compile(r"^(PKCS7: (?!Unknown OID)|PKCS#7 |X\.509|PKEY|ASN\.1|module: |Loading of|Unsupported )")
 NUMBER = re.compile("(?<=Unsupported digest algo: )[0-9]+|(?<=Unsupported pkey algo: )[0-9]+")
 TAINT = "E"  # TAINT_UNSIGNED_MODULE
 
@@ -36,7 +37,7 @@ class Says:
     def text(self, enforce):
         if self.lack and enforce:
             return described("EKEYREJECTED", [*self.messages, f"Loading of {self.lack} is rejected"], "")
-        return described(self.errno, self.messages, TAINT if self.lack else "")
+        return described(self.errno, self.messages, TAINT if self.lack and not self.errno else "")
 
 
 def described(errno, messages, taint):
@@ -58,10 +59,14 @@ REJECTED = Says(errno="EKEYREJECTED")
 MALFORMED = Says(errno="EBADMSG")
 INVALID = Says(errno="EINVAL")
 TOO_LONG = Says(errno="EMSGSIZE")
+# The signature comes first, then the question whether this is a module at all.
+NO_MODULE = Says(errno="ENOEXEC")
+UNSIGNED_NO_MODULE = Says(lack="unsigned module", errno="ENOEXEC")
 
 # What a kernel says where verify says this, unless there is a reason.
 ALIKE = {"good": [LOADS], "bad": [REJECTED], "malformed": [MALFORMED, INVALID, TOO_LONG],
-         "unknown signer": [UNKNOWN], "unsigned": [UNSIGNED], "unsupported": [UNSUPPORTED]}
+         "unknown signer": [UNKNOWN], "unsigned": [UNSIGNED], "unsupported": [UNSUPPORTED],
+         "no module": [INVALID, NO_MODULE, UNSIGNED_NO_MODULE]}
 
 
 def checked(row, says):
