@@ -25,7 +25,7 @@ struct ks_codec {
 	 * KS_ERR_INPUT: truncated, corrupt, larger than LIMIT, or followed by bytes that belong
 	 * to no member.  xz stream padding, zeros behind the last gzip member and zstd skippable
 	 * frames do belong.  KS_ERR_UNSUPPORTED: needs a preset dictionary, a larger dictionary
-	 * (xz) or window (zstd) than 128 MiB, a filter, method or checksum that nothing here knows.
+	 * (xz, lzma) or window (zstd) than 128 MiB, a filter, method or checksum that nothing here knows.
 	 */
 	bool (*unpack)(struct ks_view file, size_t limit, struct ks_buf *plain,
 		       struct ks_error *err) KS_MUST_CHECK;
@@ -56,6 +56,15 @@ extern const struct ks_codec ks_codec_none;
 extern const struct ks_codec ks_codec_gzip;
 extern const struct ks_codec ks_codec_xz;
 extern const struct ks_codec ks_codec_zstd;
+
+/*
+ * Two that kernel images are packed with and modules are not: they only unpack, and neither of the
+ * two functions below knows them.  "lzma" (the format of xz --format=lzma; in codec_xz.c) has no
+ * real magic.  "lz4" is the legacy frame, which goes to the end of its file; without liblz4 at
+ * build time its unpack is KS_ERR_UNSUPPORTED.
+ */
+extern const struct ks_codec ks_codec_lzma;
+extern const struct ks_codec ks_codec_lz4;
 
 /* The container that these bytes are; ks_codec_none where no magic matches.  Never NULL. */
 const struct ks_codec *ks_codec_by_magic(struct ks_view file);

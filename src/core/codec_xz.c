@@ -16,25 +16,25 @@ enum {
 
 #define LZMA __attribute__((cleanup(lzma_end))) lzma_stream
 
-static bool fail_lzma(lzma_ret ret, struct ks_error *err)
+static bool fail_lzma(const char *name, lzma_ret ret, struct ks_error *err)
 {
 	switch (ret) {
 	case LZMA_MEM_ERROR:
 		return ks_fail_memory(err);
 	case LZMA_MEMLIMIT_ERROR:
-		return ks_fail(err, KS_ERR_UNSUPPORTED, "xz: dictionary larger than 128 MiB");
+		return ks_fail(err, KS_ERR_UNSUPPORTED, "%s: dictionary larger than 128 MiB", name);
 	case LZMA_OPTIONS_ERROR:
-		return ks_fail(err, KS_ERR_UNSUPPORTED, "xz: unknown filter or header field");
+		return ks_fail(err, KS_ERR_UNSUPPORTED, "%s: unknown filter or header field", name);
 	case LZMA_UNSUPPORTED_CHECK:
-		return ks_fail(err, KS_ERR_UNSUPPORTED, "xz: unknown kind of checksum");
+		return ks_fail(err, KS_ERR_UNSUPPORTED, "%s: unknown kind of checksum", name);
 	case LZMA_FORMAT_ERROR:
-		return ks_fail(err, KS_ERR_INPUT, "xz: no xz header");
+		return ks_fail(err, KS_ERR_INPUT, "%s: no %s header", name, name);
 	case LZMA_BUF_ERROR:
-		return ks_fail(err, KS_ERR_INPUT, "xz: truncated");
+		return ks_fail(err, KS_ERR_INPUT, "%s: truncated", name);
 	case LZMA_DATA_ERROR:
-		return ks_fail(err, KS_ERR_INPUT, "xz: corrupt or wrong checksum");
+		return ks_fail(err, KS_ERR_INPUT, "%s: corrupt or wrong checksum", name);
 	default:
-		return ks_fail(err, KS_ERR_INPUT, "xz: corrupt (liblzma error %d)", (int)ret);
+		return ks_fail(err, KS_ERR_INPUT, "%s: corrupt (liblzma error %d)", name, (int)ret);
 	}
 }
 
@@ -42,10 +42,14 @@ static bool fail_lzma(lzma_ret ret, struct ks_error *err)
  * liblzma would also walk from stream to stream by itself, but then it reports what follows the
  * last one in the same way as damage inside.
  */
-static bool decode_stream(lzma_stream *z, struct ks_codec_sink *sink, struct ks_error *err)
+static lzma_ret start_stream(lzma_stream *z)
 {
-	lzma_ret ret = lzma_stream_decoder(z, MEMORY_MAX, LZMA_TELL_UNSUPPORTED_CHECK);
+	return lzma_stream_decoder(z, MEMORY_MAX, LZMA_TELL_UNSUPPORTED_CHECK);
+}
 
+/* RET is what starting the decoder gave. */
+static bool decode(lzma_stream *z, lzma_ret ret, struct ks_codec_sink *sink, struct ks_error *err)
+{
 	while (ret == LZMA_OK) {
 		if (!ks_codec_sink_ready(sink, err))
 			return false;
@@ -55,7 +59,7 @@ static bool decode_stream(lzma_stream *z, struct ks_codec_sink *sink, struct ks_
 		if (!ks_codec_sink_took(sink, sink->room - z->avail_out, err))
 			return false;
 	}
-	return ret == LZMA_STREAM_END || fail_lzma(ret, err);
+	return ret == LZMA_STREAM_END || fail_lzma(sink->codec->name, ret, err);
 }
 
 /* Steps over stream padding; *MORE is whether another stream follows. */
@@ -84,7 +88,7 @@ static bool xz_unpack(struct ks_view file, size_t limit, struct ks_buf *plain, s
 	z.next_in = file.data;
 	z.avail_in = file.len;
 	do {
-		if (!decode_stream(&z, &sink, err) || !skip_padding(&z, &more, err))
+		if (!decode(&z, start_stream(&z), &sink, err) || !skip_padding(&z, &more, err))
 			return false;
 	} while (more);
 	return true;
@@ -120,7 +124,7 @@ static bool xz_pack(struct ks_view plain, struct ks_buf *file, struct ks_error *
 		ret = lzma_code(&z, LZMA_FINISH);
 		file->len = file->cap - z.avail_out;
 	}
-	return ret == LZMA_STREAM_END || fail_lzma(ret, err);
+	return ret == LZMA_STREAM_END || fail_lzma("xz", ret, err);
 }
 
 static void free_index(lzma_index **index)
@@ -254,4 +258,26 @@ const struct ks_codec ks_codec_xz = {
 	.unpack = xz_unpack,
 	.pack = xz_pack,
 	.objection = xz_objection,
+};
+
+static bool lzma_unpack(struct ks_view file, size_t limit, struct ks_buf *plain,
+			struct ks_error *err)
+{
+	struct ks_codec_sink sink = { .codec = &ks_codec_lzma, .plain = plain, .limit = limit };
+	LZMA z = LZMA_STREAM_INIT;
+
+	z.next_in = file.data;
+	z.avail_in = file.len;
+	if (!decode(&z, lzma_alone_decoder(&z, MEMORY_MAX), &sink, err))
+		return false;
+	return !z.avail_in || ks_fail(err, KS_ERR_INPUT, "lzma: trailing garbage");
+}
+
+/* The format has no magic: lc, lp and pb as everybody has them, and a dictionary of whole 64 KiB. */
+const struct ks_codec ks_codec_lzma = {
+	.name = "lzma",
+	.suffix = ".lzma",
+	.magic = "\x5d\0\0",
+	.magic_len = 3,
+	.unpack = lzma_unpack,
 };

@@ -19,7 +19,7 @@ struct ks_image {
 	 */
 	bool has_list;
 	struct ks_certs builtin; /* what the kernel puts into .builtin_trusted_keys */
-	bool has_build_key;	 /* builtin.item[0] is the key that the kernel's build signed with */
+	bool has_build_key; /* builtin.item[0] belongs to the key that modules were built with */
 	/* What it puts into .blacklist (certs/revocation_certificates.S), empty or not found. */
 	struct ks_certs revoked;
 	size_t unread; /* entries of both lists that OpenSSL cannot read as certificates */
