@@ -101,6 +101,20 @@ bool ks_file_read_path(const char *root, const char *path, size_t limit, struct 
 	return ks_place_find(&place, root, path, err) && ks_file_read(&place, limit, buf, st, err);
 }
 
+bool ks_file_read_live(const char *root, const char *path, size_t limit, struct ks_buf *buf,
+		       struct ks_error *err)
+{
+	KS_PLACE place = KS_PLACE_NONE;
+	KS_FD fd = -1;
+	struct stat st;
+
+	if (!ks_place_find(&place, root, path, err) || !open_regular(&place, &fd, &st, err) ||
+	    !read_all(fd, limit, buf, err))
+		return false;
+	return buf->len <= limit ||
+	       ks_fail(err, KS_ERR_INPUT, "more than the limit of %zu bytes", limit);
+}
+
 /* Writing: a new file is staged beside the old one and takes its name when it is complete. */
 
 struct stage {

@@ -24,6 +24,13 @@ KS_MUST_CHECK bool ks_file_read(const struct ks_place *place, size_t limit, stru
 KS_MUST_CHECK bool ks_file_read_path(const char *root, const char *path, size_t limit,
 				     struct ks_buf *buf, struct stat *st, struct ks_error *err);
 
+/*
+ * Reads a file of /proc or /sys into BUF (empty before): what its size says is not what is in it.
+ * More than LIMIT bytes are an error.  ROOT as in ks_place_find().
+ */
+KS_MUST_CHECK bool ks_file_read_live(const char *root, const char *path, size_t limit,
+				     struct ks_buf *buf, struct ks_error *err);
+
 /* Whether both describe the same file with the same content, by inode, size and times. */
 bool ks_file_same(const struct stat *a, const struct stat *b);
 

@@ -39,6 +39,7 @@ extern const struct command command_install_certs;
 extern const struct command command_sign;
 extern const struct command command_sign_file;
 extern const struct command command_status;
+extern const struct command command_trust;
 extern const struct command command_unsign;
 extern const struct command command_verify;
 

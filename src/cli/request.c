@@ -72,8 +72,7 @@ static bool needs_kernel(const struct request *r)
 	return r->names == 0;
 }
 
-static bool list_versions(const struct request *r, struct ks_strings *versions,
-			  struct ks_error *err)
+bool request_versions(const struct request *r, struct ks_strings *versions, struct ks_error *err)
 {
 	if (r->kernel && strcmp(r->kernel, "all") == 0) {
 		if (!ks_kernel_versions(r->root, versions, err))
@@ -132,7 +131,7 @@ int request_each_kernel(const struct request *r,
 	int status = STATUS_DONE;
 	struct ks_error err;
 
-	if (!list_versions(r, &versions, &err)) {
+	if (!request_versions(r, &versions, &err)) {
 		report_error(&err);
 		return STATUS_FAILED;
 	}

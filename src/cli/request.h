@@ -73,6 +73,10 @@ struct key_options {
 /* Fills in defaults and operands; false, reported, where the options contradict each other. */
 bool request_complete(struct request *request, int operands, char **operand);
 
+/* The kernels in question: those that --kernel names, or the running one. */
+KS_MUST_CHECK bool request_versions(const struct request *request, struct ks_strings *versions,
+				    struct ks_error *err);
+
 /* How modules are to be read. */
 struct ks_load request_load(const struct request *request);
 

@@ -7,11 +7,13 @@
 #include <string.h>
 
 #include "base/number.h"
+#include "base/strings.h"
 #include "core/certlist.h"
 #include "core/codec.h"
 
 enum {
-	RELEASE_MAX = 64, /* __NEW_UTS_LEN */
+	RELEASE_MAX = 64,  /* __NEW_UTS_LEN */
+	BUILDER_MAX = 160, /* a user's name, @, a host's */
 	SECTOR = 512,
 	/* A bzImage's setup header (Documentation/arch/x86/boot.rst). */
 	SETUP_SECTS = 0x1f1,
@@ -162,41 +164,60 @@ static bool find_kernel(struct ks_view file, size_t limit, struct ks_buf *unpack
 	return ok;
 }
 
-/* --- the release ---------------------------------------------------------------------------- */
+/* --- release and builder ---------------------------------------------------------------------------- */
 
-/* The word at the front of TEXT if it could be a release; else *RELEASE stays as it is. */
-static bool take_release(struct ks_view text, char **release, struct ks_error *err)
+/* Printable ASCII from the front of TEXT on, as far as none of UNTIL stands there. */
+static size_t count_printable(struct ks_view text, const char *until)
 {
 	size_t len = 0;
 
-	while (len < text.len && text.data[len] < 0x80 && isgraph(text.data[len]))
+	while (len < text.len && len <= BUILDER_MAX && text.data[len] >= 0x20 &&
+	       text.data[len] < 0x7f && !strchr(until, text.data[len]))
 		len++;
-	if (!len || len > RELEASE_MAX || len == text.len || !isdigit(text.data[0]))
-		return true;
-	*release = strndup((const char *)text.data, len);
-	return *release ? true : ks_fail_memory(err);
+	return len;
 }
 
-static bool header_release(struct ks_view file, char **release, struct ks_error *err)
+/* "RELEASE (BUILDER) ...", if that is what TEXT begins with; else IMAGE stays as it is. */
+static bool take_version(struct ks_view text, struct ks_image *image, struct ks_error *err)
+{
+	size_t len = count_printable(text, " ");
+	struct ks_view rest;
+
+	if (!len || len > RELEASE_MAX || len == text.len || !isdigit(text.data[0]))
+		return true;
+	if (!image->release &&
+	    !ks_string_print(&image->release, err, "%.*s", (int)len, (const char *)text.data))
+		return false;
+	rest = ks_view_of(text.data + len, text.len - len);
+	if (image->builder || !ks_view_starts_with(rest, " (", 2))
+		return true;
+	rest = ks_view_of(rest.data + 2, rest.len - 2);
+	len = count_printable(rest, "()");
+	return !len || len > BUILDER_MAX || len == rest.len || rest.data[len] != ')' ||
+	       ks_string_print(&image->builder, err, "%.*s", (int)len, (const char *)rest.data);
+}
+
+static bool header_version(struct ks_view file, struct ks_image *image, struct ks_error *err)
 {
 	size_t at = SECTOR + ks_le16(file.data + KERNEL_VERSION);
 
 	if (at == SECTOR || at >= file.len)
 		return true;
-	return take_release(ks_view_of(file.data + at, file.len - at), release, err);
+	return take_version(ks_view_of(file.data + at, file.len - at), image, err);
 }
 
 /* init/version.c: linux_banner, and beside it the form that it is printed from, without number. */
-static bool banner_release(struct ks_view kernel, char **release, struct ks_error *err)
+static bool banner_version(struct ks_view kernel, struct ks_image *image, struct ks_error *err)
 {
 	static const char banner[] = "Linux version ";
 	const size_t len = sizeof(banner) - 1;
 	const uint8_t *at;
 
-	while (!*release && (at = memmem(kernel.data, kernel.len, banner, len))) {
+	while ((!image->release || !image->builder) &&
+	       (at = memmem(kernel.data, kernel.len, banner, len))) {
 		kernel.len -= (size_t)(at + len - kernel.data);
 		kernel.data = at + len;
-		if (!take_release(kernel, release, err))
+		if (!take_version(kernel, image, err))
 			return false;
 	}
 	return true;
@@ -211,8 +232,8 @@ static bool read_image(struct ks_view file, size_t limit, struct ks_image *image
 	struct ks_view kernel;
 
 	return find_kernel(file, limit, &unpacked, &kernel, err) &&
-	       (!is_bzimage(file) || header_release(file, &image->release, err)) &&
-	       banner_release(kernel, &image->release, err) && ks_certlist_read(kernel, image, err);
+	       (!is_bzimage(file) || header_version(file, image, err)) &&
+	       banner_version(kernel, image, err) && ks_certlist_read(kernel, image, err);
 }
 
 bool ks_image_read(struct ks_view file, size_t limit, struct ks_image *image, struct ks_error *err)
@@ -227,6 +248,7 @@ bool ks_image_read(struct ks_view file, size_t limit, struct ks_image *image, st
 void ks_image_free(struct ks_image *image)
 {
 	free(image->release);
+	free(image->builder);
 	ks_certs_free(&image->builtin);
 	ks_certs_free(&image->revoked);
 	*image = (struct ks_image){ 0 };

@@ -12,6 +12,7 @@
 
 struct ks_image {
 	char *release; /* "6.12.94+deb13-amd64", as uname -r; NULL where the image does not say */
+	char *builder; /* who built it, "debian-kernel@lists.debian.org"; NULL likewise */
 	/*
 	 * Whether the list of trusted certificates (certs/system_certificates.S) was found.  It
 	 * cannot be told from nothing where it is empty, so false means "unknown", not "none".

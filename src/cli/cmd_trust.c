@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/* trust: which certificates a kernel accepts for modules, and where they come from. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "cli/report.h"
+#include "cli/request.h"
+#include "core/cert.h"
+#include "core/efivar.h"
+#include "core/trust.h"
+
+struct trust_args {
+	struct request request; /* of which only these are asked for: kernel, root, json, quiet */
+	const char *efivars;
+};
+
+/* In words */
+
+static const char *const columns[] = { "CERTIFICATE", "FROM", "ACCEPTED", "KEY ID" };
+
+enum { COLUMNS = sizeof(columns) / sizeof(*columns) };
+
+static bool is_to_be_trusted(enum ks_origin origin)
+{
+	return origin == KS_ORIGIN_BUILTIN || origin == KS_ORIGIN_MOK || origin == KS_ORIGIN_DB;
+}
+
+/* What becomes of a certificate in this kernel. */
+static const char *fate(const struct ks_trusted *item)
+{
+	if (item->origin == KS_ORIGIN_MOK_NEW)
+		return "at the next boot, if MokManager is told so";
+	if (item->origin == KS_ORIGIN_MOK_DEL)
+		return "to be removed at the next boot";
+	if (!is_to_be_trusted(item->origin))
+		return "refused";
+	return item->refused == KS_YES ? "refused" : ks_answer_name(item->counts);
+}
+
+static void add_row(struct report_table *table, const struct ks_trusted *item)
+{
+	KS_CERT_TEXT text = { 0 };
+	struct ks_error err;
+
+	if (ks_cert_describe(item->cert, &text, &err)) {
+		const char *row[COLUMNS] = { text.subject, ks_origin_name(item->origin), fate(item),
+					     text.key_id };
+
+		report_table_add(table, row);
+	} else {
+		report_error(&err);
+	}
+}
+
+static void tell_state(const struct ks_trust *trust)
+{
+	report_line("kernel: %s%s", trust->version, trust->is_running ? ", running" : "");
+	report_line("module signatures: %s", trust->module_sig == KS_YES ? "checked" :
+					     trust->module_sig == KS_NO	 ? "not built in" :
+									   "unknown");
+	report_line("enforced: %s (%s)", ks_answer_name(trust->enforced), trust->enforced_why);
+	report_line("Secure Boot: %s", trust->secure_boot == KS_YES ? "on" :
+				       trust->secure_boot == KS_NO  ? "off" :
+								      "unknown");
+	if (trust->lockdown)
+		report_line("lockdown: %s", trust->lockdown);
+	report_line("image: %s", trust->image ? trust->image : "none that could be read");
+	report_line("rule: %s (%s)", trust->rule->name, trust->rule_why);
+	if (trust->refused_hashes)
+		report_line("hashes in dbx and MOKX: %zu (%s)", trust->refused_hashes,
+			    trust->rule->whole_file == KS_YES ?
+				    "this kernel refuses a module file "
+				    "with such a SHA-256" :
+			    trust->rule->whole_file == KS_NO ?
+				    "of boot programs, not of modules" :
+				    "whether they count for modules is unknown");
+}
+
+static void tell(const struct ks_trust *trust)
+{
+	struct report_table *table = report_table_new(columns, COLUMNS);
+
+	tell_state(trust);
+	for (size_t i = 0; i < trust->count; i++)
+		add_row(table, &trust->item[i]);
+	report_table_print(table, trust->count > 0);
+}
+
+/* As JSON */
+
+static struct json_object *item_json(const struct ks_trusted *item)
+{
+	struct json_object *o = json_object_new_object();
+	KS_CERT_TEXT text = { 0 };
+	struct ks_error err;
+	bool described = ks_cert_describe(item->cert, &text, &err);
+
+	json_object_object_add(o, "subject", report_text(described ? text.subject : NULL));
+	json_object_object_add(o, "issuer", report_text(described ? text.issuer : NULL));
+	json_object_object_add(o, "serial", report_text(described ? text.serial : NULL));
+	json_object_object_add(o, "key_id", report_text(described ? text.key_id : NULL));
+	json_object_object_add(o, "from", report_text(ks_origin_name(item->origin)));
+	json_object_object_add(
+		o, "accepted",
+		report_text(is_to_be_trusted(item->origin) && item->refused != KS_YES ?
+				    ks_answer_name(item->counts) :
+				    "no"));
+	return o;
+}
+
+static struct json_object *to_json(const struct ks_trust *trust)
+{
+	struct json_object *o = json_object_new_object();
+	struct json_object *certs = json_object_new_array();
+	struct json_object *unseen = json_object_new_array();
+
+	json_object_object_add(o, "kernel", report_text(trust->version));
+	json_object_object_add(o, "running", json_object_new_boolean(trust->is_running));
+	json_object_object_add(o, "module_sig", report_text(ks_answer_name(trust->module_sig)));
+	json_object_object_add(o, "enforced", report_text(ks_answer_name(trust->enforced)));
+	json_object_object_add(o, "enforced_why", report_text(trust->enforced_why));
+	json_object_object_add(o, "secure_boot", report_text(ks_answer_name(trust->secure_boot)));
+	json_object_object_add(o, "lockdown", report_text(trust->lockdown));
+	json_object_object_add(o, "image", report_text(trust->image));
+	json_object_object_add(o, "rule", report_text(trust->rule->name));
+	json_object_object_add(o, "rule_why", report_text(trust->rule_why));
+	json_object_object_add(o, "refused_hashes",
+			       json_object_new_int64((int64_t)trust->refused_hashes));
+	for (size_t i = 0; i < trust->count; i++)
+		json_object_array_add(certs, item_json(&trust->item[i]));
+	for (size_t i = 0; i < trust->unseen.count; i++)
+		json_object_array_add(unseen, report_text(trust->unseen.item[i]));
+	json_object_object_add(o, "certificates", certs);
+	json_object_object_add(o, "unseen", unseen);
+	return o;
+}
+
+/* The command */
+
+static bool look(const struct trust_args *args, const char *version, struct json_object *list)
+{
+	const struct request *r = &args->request;
+	struct ks_trust_search search = { .root = r->root };
+	KS_KERNEL kernel = { 0 };
+	KS_TRUST trust = { 0 };
+	struct utsname running;
+	struct ks_error err;
+
+	search.kernel = &kernel;
+	search.is_running =
+		!r->root && uname(&running) == 0 && strcmp(version, running.release) == 0;
+	search.efivars = args->efivars ? args->efivars : r->root ? NULL : KS_EFIVARS;
+	if (!ks_kernel_find(&kernel, r->root, version, &err) ||
+	    !ks_trust_find(&search, &trust, &err)) {
+		report_error(&err);
+		return false;
+	}
+	if (list)
+		json_object_array_add(list, to_json(&trust));
+	else if (!r->quiet)
+		tell(&trust);
+	for (size_t i = 0; i < trust.unseen.count; i++)
+		report_warning("not seen: %s", trust.unseen.item[i]);
+	return true;
+}
+
+static int run_trust(void *ctx, int operands, char **operand)
+{
+	struct trust_args *args = ctx;
+	KS_STRINGS versions = { 0 };
+	int status = STATUS_DONE;
+	struct json_object *list;
+	struct ks_error err;
+
+	if (operands) {
+		report_warning("trust takes no operand: a kernel is named with --kernel");
+		return STATUS_USAGE;
+	}
+	if (!request_complete(&args->request, operands, operand))
+		return STATUS_USAGE;
+	if (!request_versions(&args->request, &versions, &err)) {
+		report_error(&err);
+		return STATUS_FAILED;
+	}
+	list = args->request.json ? json_object_new_array() : NULL;
+	for (size_t i = 0; i < versions.count; i++)
+		if (!look(args, versions.item[i], list))
+			status = STATUS_FAILED;
+	if (list) {
+		struct json_object *o = json_object_new_object();
+
+		json_object_object_add(o, "kernels", list);
+		report_json(o);
+	}
+	return status;
+}
+
+#define ARGS struct trust_args
+
+static const struct option_row options[] = {
+	{ 'k', "kernel", "VERSION", "the kernel in question, or 'all' (default: the running one)",
+	  OPTION_STRING, offsetof(ARGS, request.kernel) },
+	{ 0, "root", "DIR", "look for the kernel's files below DIR", OPTION_STRING,
+	  offsetof(ARGS, request.root) },
+	{ 0, "efivars", "DIR", "EFI variables, as in " KS_EFIVARS " (with --root: none)",
+	  OPTION_STRING, offsetof(ARGS, efivars) },
+	{ 0, "json", NULL, "as JSON", OPTION_FLAG, offsetof(ARGS, request.json) },
+	{ 'q', "quiet", NULL, "no results, only warnings and errors", OPTION_FLAG,
+	  offsetof(ARGS, request.quiet) },
+	{ 0 },
+};
+
+const struct command command_trust = {
+	.name = "trust",
+	.operands = "",
+	.summary = "show which certificates a kernel accepts for modules",
+	.text = "Shows where a kernel has its certificates from (compiled in, machine owner keys, the\n"
+		"firmware's db), what it refuses, and whether it enforces signatures.",
+	.options = options,
+	.args_size = sizeof(ARGS),
+	.run = run_trust,
+};

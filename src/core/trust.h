@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which certificates one kernel accepts for modules and where they come from, which it refuses, and
+ * whether it enforces signatures.  Sources: certs/system_keyring.c, kernel/module/signing.c,
+ * security/integrity/platform_certs/ of Linux 6.1 to 7.2, and Debian's patches to them.
+ */
+#ifndef KS_CORE_TRUST_H
+#define KS_CORE_TRUST_H
+
+#include "base/strings.h"
+#include "core/kernel.h"
+#include "core/openssl.h"
+
+enum ks_answer { KS_UNKNOWN, KS_NO, KS_YES };
+
+enum ks_origin {
+	KS_ORIGIN_BUILTIN, /* compiled into the image */
+	KS_ORIGIN_MOK,	   /* enrolled through shim: MokListRT */
+	KS_ORIGIN_DB,	   /* the firmware's db */
+	KS_ORIGIN_DBX,	   /* and its dbx */
+	KS_ORIGIN_MOKX,	   /* MokListXRT */
+	KS_ORIGIN_REVOKED, /* compiled in as revoked */
+	KS_ORIGIN_MOK_NEW, /* MokNew: waits for MokManager at the next boot */
+	KS_ORIGIN_MOK_DEL, /* MokDel: the same, to be removed */
+};
+
+/* What a kernel makes of the origins: one row of the table of rules in trust.c. */
+struct ks_trust_rule {
+	const char *name;	    /* for people */
+	enum ks_answer mok;	    /* without MokListTrustedRT */
+	enum ks_answer trusted_mok; /* with it */
+	enum ks_answer db;
+	enum ks_answer whole_file; /* the SHA-256 of a module's file in dbx or MOKX refuses it */
+};
+
+struct ks_trusted {
+	X509 *cert;
+	enum ks_origin origin;
+	enum ks_answer counts;	/* of what is to be trusted: whether this kernel does */
+	enum ks_answer refused; /* whether it is among what this kernel refuses */
+};
+
+struct ks_trust {
+	char *version;
+	bool is_running;
+	enum ks_answer module_sig; /* CONFIG_MODULE_SIG */
+	enum ks_answer enforced;
+	char *enforced_why; /* never NULL */
+	enum ks_answer secure_boot;
+	char *lockdown; /* "none", "integrity", "confidentiality"; NULL where it cannot be seen */
+	const struct ks_trust_rule *rule;
+	char *rule_why;		    /* what the rule was chosen by */
+	char *image;		    /* the file that was read, or NULL */
+	enum ks_answer mok_trusted; /* MokListTrustedRT */
+	struct ks_trusted *item;
+	size_t count, cap;
+	size_t refused_hashes;	  /* in dbx and MOKX */
+	struct ks_strings unseen; /* a line for each thing that could not be looked at, and why */
+};
+
+struct ks_trust_search {
+	const char *root; /* the kernel's files are inside it, as in ks_place_find() */
+	const struct ks_kernel *kernel;
+	bool is_running;     /* /proc and /sys speak of this kernel */
+	const char *live;    /* those two are inside it; NULL: the host's */
+	const char *efivars; /* directory of EFI variables, inside LIVE; NULL: not to be read */
+};
+
+#define KS_TRUST __attribute__((cleanup(ks_trust_free))) struct ks_trust
+
+/* What cannot be seen goes into unseen; this fails only for want of memory. */
+KS_MUST_CHECK bool ks_trust_find(const struct ks_trust_search *search, struct ks_trust *trust,
+				 struct ks_error *err);
+
+/* "builtin", "MOK", ... and for machines the same. */
+const char *ks_origin_name(enum ks_origin origin);
+
+/* "yes", "no", "unknown" */
+const char *ks_answer_name(enum ks_answer answer);
+
+void ks_trust_free(struct ks_trust *trust);
+
+#endif
