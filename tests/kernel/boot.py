@@ -148,20 +148,20 @@ def initrd(jobs, trees):
     return archive.finished()
 
 
-def command(kernel, folder, enforce, secure):
+def command(kernel, folder, enforce, secure, words=()):
     """qemu's command line. Both serial ports go into files in FOLDER."""
     # On a busy machine the emulated timer may be late, and a kernel that tests it panics.
-    append = "console=ttyS0 quiet panic=-1 no_timer_check" + " module.sig_enforce=1" * enforce
-    words = ["qemu-system-x86_64", "-M", "q35" + ",smm=on" * bool(secure), "-accel", "tcg,thread=multi", "-cpu", "max",
-             "-m", "512", "-nodefaults", "-display", "none", "-no-reboot",
-             "-serial", f"file:{folder}/console", "-serial", f"file:{folder}/answers",
-             "-kernel", kernel.vmlinuz, "-initrd", f"{folder}/initrd", "-append", append]
+    append = ["console=ttyS0", "quiet", "panic=-1", "no_timer_check", *["module.sig_enforce=1"] * enforce, *words]
+    line = ["qemu-system-x86_64", "-M", "q35" + ",smm=on" * bool(secure), "-accel", "tcg,thread=multi", "-cpu", "max",
+            "-m", "512", "-nodefaults", "-display", "none", "-no-reboot",
+            "-serial", f"file:{folder}/console", "-serial", f"file:{folder}/answers",
+            "-kernel", kernel.vmlinuz, "-initrd", f"{folder}/initrd", "-append", " ".join(append)]
     if secure:
-        words += ["-global", "driver=cfi.pflash01,property=secure,value=on"]
+        line += ["-global", "driver=cfi.pflash01,property=secure,value=on"]
     if kernel.firmware:
-        words += ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={SECURE_FIRMWARE if secure else FIRMWARE}",
-                  "-drive", f"if=pflash,unit=1,format=raw,file={folder}/flash"]
-    return words
+        line += ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={SECURE_FIRMWARE if secure else FIRMWARE}",
+                 "-drive", f"if=pflash,unit=1,format=raw,file={folder}/flash"]
+    return line
 
 
 def said(folder, port):
@@ -169,11 +169,11 @@ def said(folder, port):
     return judge.read(path).decode(errors="replace") if os.path.exists(path) else ""
 
 
-def run(kernel, folder, enforce, secure, timeout):
+def run(kernel, folder, enforce, secure, timeout, words=()):
     """What the kernel's first process answered."""
     try:
-        done = subprocess.run(command(kernel, folder, enforce, secure), stdin=subprocess.DEVNULL, capture_output=True,
-                              timeout=timeout, check=False)
+        done = subprocess.run(command(kernel, folder, enforce, secure, words), stdin=subprocess.DEVNULL,
+                              capture_output=True, timeout=timeout, check=False)
         end = f"qemu ended with status {done.returncode}: {done.stderr.decode(errors='replace')}"
     except subprocess.TimeoutExpired:
         end = f"no end after {timeout} s"
@@ -203,11 +203,11 @@ def read_answers(jobs, lines):
 
 
 def boot(kernel, jobs, *, db=(), dbx=(), mok=(), enforce=True, secure=False, preload=(), trees=None, variables=(),
-         timeout=PATIENCE):
+         words=(), timeout=PATIENCE):
     """{job's id: Answer}. DB, DBX and MOK are certificates (paths, in DER) or SHA-256 digests (bytes). SECURE is the
     certificate that owns the firmware and that signed the kernel: so there is Secure Boot. PRELOAD names modules of
     the kernel's that are loaded first. TREES are folders {name in the initrd: folder}, VARIABLES more of the
-    firmware's."""
+    firmware's, WORDS more of the kernel's command line."""
     first = list({job.id: job for name in preload for job in keeping(kernel, name)}.values())
     everything = [*first, *jobs]
     owner = secure or None
@@ -216,7 +216,7 @@ def boot(kernel, jobs, *, db=(), dbx=(), mok=(), enforce=True, secure=False, pre
         for name, data in (("initrd", initrd(everything, trees or {})), ("flash", varstore.flash(variables))):
             with open(os.path.join(folder, name), "wb") as file:
                 file.write(data)
-        answers = read_answers(everything, run(kernel, folder, enforce, secure, timeout))
+        answers = read_answers(everything, run(kernel, folder, enforce, secure, timeout, words))
     for job in first:
         if answers[job.id].errno:
             raise BootError(f"{kernel.label}: {job.id}: {answers[job.id]}")
