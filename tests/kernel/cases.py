@@ -18,7 +18,7 @@ DIGESTS = ("sha1", "sha224", "sha256", "sha384", "sha512")
 SHA3 = ("sha3-224", "sha3-256", "sha3-384", "sha3-512")
 SIGNING_KEYS = ("rsa", "rsa3072", "rsa4096", "p256", "ec", "p521")
 # Enrolled in the kernels, and given to verify and status.
-KNOWN = (*SIGNING_KEYS, "ec_sha512", "expired", "ca")
+KNOWN = (*SIGNING_KEYS, "ec_sha512", "expired", "ca", "revoked")
 UNKNOWN_DIGEST = bytes.fromhex("2b060104018f6501")  # 1.3.6.1.4.1.2021.1, of no digest
 RSA_EXPONENT = 65537
 LONGEST = 0xFFFF  # that the kernel's ASN.1 decoder takes
@@ -41,6 +41,7 @@ class Row:
     module: str = ""
     signer: dict = dataclasses.field(default_factory=dict)  # what --json has to tell of the first
     words: str = ""
+    is_revoked: bool = False  # the file, in dbx
 
     @property
     def id(self):
@@ -102,7 +103,7 @@ class Cases:
         groups = [self.by_key, self.by_certificate, self.several_signers, self.embedded, self.padding, self.piled_up,
                   self.attributes, self.other_algorithms, self.ways, self.block, self.sizes, self.structure,
                   self.other_content, self.indefinite, self.image_changed, self.value_changed, self.markers,
-                  self.no_modules]
+                  self.no_modules, self.revoked]
         return [row for group in groups for row in group()]
 
     def by_key(self):
@@ -358,6 +359,15 @@ class Cases:
                        UNSIGNED_NO_MODULE)
         yield self.row(group, "a signed text", signed(b"text\n" * 1000, self.key, "sha256", tool=True), "no module",
                        NO_MODULE)
+
+    def revoked(self):
+        group = "revoked in dbx"
+        says = REJECTED.saying("Module hash N is blacklisted").because("the file is revoked, which verify does not ask")
+        yield self.with_(group, "the file", self.of("revoked", digest="sha224"), "good",
+                         lambda abilities: says if abilities.files_revoked else LOADS, is_revoked=True)
+        by_signer = REJECTED.because("the signer is revoked, which verify does not ask")
+        yield self.with_(group, "the signer", self.of("revoked"), "good",
+                         lambda abilities: by_signer if abilities.signers_revoked else LOADS)
 
     def bundle(self, *names):
         path = os.path.join(self.folder, "+".join(names) + ".pem")

@@ -26,12 +26,15 @@ def stock(suite):
 class Abilities:
     """What a kernel's crypto can do, and so whose signatures it can check (crypto/asymmetric_keys/): DIGESTS are those
     it has, NAMED those whose numbers its PKCS#7 parser knows; CURVES those of ECDSA. LATER are modules of the kernel's
-    that bring more digests."""
+    that bring more digests. FILES_REVOKED: it refuses files whose digest stands in dbx (Debian's patch, up to 6.12);
+    SIGNERS_REVOKED: signers whose certificate stands there (SYSTEM_REVOCATION_LIST)."""
 
     digests: frozenset
     named: frozenset
     curves: frozenset
     later: dict
+    files_revoked: bool
+    signers_revoked: bool = False
 
     def with_module(self, name):
         return dataclasses.replace(self, digests=self.digests | self.later[name])
@@ -45,9 +48,10 @@ SHA512 = frozenset({"sha384", "sha512"})
 
 ABILITIES = {
     # CRYPTO_SHA512=m, no CRYPTO_ECDSA; the parser knows SHA-3 from 6.7 on.
-    "bookworm": Abilities(SHA1_AND_224 | SHA2 - SHA512, SHA1_AND_224 | SHA2, frozenset(), {"sha512_generic": SHA512}),
+    "bookworm": Abilities(SHA1_AND_224 | SHA2 - SHA512, SHA1_AND_224 | SHA2, frozenset(), {"sha512_generic": SHA512},
+                          True),
     # CRYPTO_SHA3=y
-    "trixie": Abilities(SHA1_AND_224 | SHA2 | SHA3, SHA1_AND_224 | SHA2 | SHA3, NIST, {}),
+    "trixie": Abilities(SHA1_AND_224 | SHA2 | SHA3, SHA1_AND_224 | SHA2 | SHA3, NIST, {}, True),
     # CRYPTO_SHA3=m
-    "sid": Abilities(SHA1_AND_224 | SHA2, SHA1_AND_224 | SHA2 | SHA3, NIST, {"sha3": SHA3}),
+    "sid": Abilities(SHA1_AND_224 | SHA2, SHA1_AND_224 | SHA2 | SHA3, NIST, {"sha3": SHA3}, False),
 }

@@ -10,8 +10,10 @@ EXIT = {"good": 0, "bad": 1, "malformed": 1, "unknown signer": 2, "unsigned": 3,
         "no module": 4}
 # Of all that a kernel says, what is about signatures. Not: "module verification failed", which comes once in a boot,
 # and numbers that have no name in its list (PKCS7: Unknown OID).
-ANSWER = re.compile(r"^(PKCS7: (?!Unknown OID)|PKCS#7 |X\.509|PKEY|ASN\.1|module: |Loading of|Unsupported )")
-NUMBER = re.compile("(?<=Unsupported digest algo: )[0-9]+|(?<=Unsupported pkey algo: )[0-9]+")
+ANSWER = re.compile(r"^(PKCS7: (?!Unknown OID)|PKCS#7 |X\.509|PKEY|ASN\.1|module: |Module hash |Loading of|"
+                    "Unsupported )")
+NUMBER = re.compile("(?<=Unsupported digest algo: )[0-9]+|(?<=Unsupported pkey algo: )[0-9]+|"
+                    "(?<=Module hash )[0-9a-f]{64}")
 TAINT = "E"  # TAINT_UNSIGNED_MODULE
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The oracle: every case beside three answers: what was written down before, what verify and status say, and what
 Debian's kernels do, enforcing signatures and not."""
+import hashlib
 import json
 import os
 import re
@@ -102,7 +103,8 @@ class Subject:
 
     def boot(self, enforce):
         certs = [self.keys[name].der for name in (*KNOWN, *TWINS)]
-        return boot(self.kernel, list(self.jobs()), db=certs, enforce=enforce)
+        digests = [hashlib.sha256(row.data).digest() for row in self.rows if row.is_revoked]
+        return boot(self.kernel, list(self.jobs()), db=certs, dbx=[self.keys["revoked"].der, *digests], enforce=enforce)
 
     def cells(self, enforce, answers):
         """[(row, what the kernel says, the cell, its answer)]"""
