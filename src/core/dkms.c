@@ -23,17 +23,20 @@ static bool is_missing(const struct ks_error *err)
 
 /* Settings */
 
-/* The word that TEXT starts with, its quotes taken off; NULL where only a shell can tell. */
+/*
+ * The word that TEXT starts with, its quotes taken off; NULL where only a shell can tell.  A shell
+ * takes what touches a closing quote for more of the same word, and # for a comment behind a blank.
+ */
 static char *literal(char *text)
 {
 	char quote = text[0] == '"' || text[0] == '\'' ? text[0] : '\0';
 	char *word = quote ? text + 1 : text;
-	char *end = quote ? strchr(word, quote) : word + strcspn(word, " \t\r;#");
+	char *end = quote ? strchr(word, quote) : word + strcspn(word, " \t\r;");
 
-	if (!end)
+	if (!end || (quote && !strchr(" \t\r;", end[1])))
 		return NULL;
 	*end = '\0';
-	return quote != '\'' && strpbrk(word, "$`\\") ? NULL : word;
+	return quote != '\'' && strpbrk(word, quote ? "$`\\" : "$`\\\"'&|<>()") ? NULL : word;
 }
 
 static bool read_line(char *line, const char *name, char **value, struct ks_error *err)
@@ -97,17 +100,10 @@ static bool find_tree(const char *root, char **tree, struct ks_error *err)
 	       (*tree || ks_string_copy(tree, default_tree, err));
 }
 
-static bool is_there(const char *root, const char *path)
-{
-	KS_PLACE place = KS_PLACE_NONE;
-	struct ks_error ignored;
-	struct stat st;
-
-	return ks_place_find(&place, root, path, &ignored) &&
-	       fstatat(place.dir, place.name, &st, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
-/* A version has a link to its source; what else lies about in the tree has none. */
+/*
+ * A version has a link to its source, which leads nowhere if somebody took that away; what else lies
+ * about in the tree has none.
+ */
 static bool is_package(const char *root, const char *dir)
 {
 	KS_STRINGS versions = { 0 };
@@ -116,10 +112,12 @@ static bool is_package(const char *root, const char *dir)
 	if (!ks_dir_names_at(root, dir, &versions, &ignored))
 		return false;
 	for (size_t i = 0; i < versions.count; i++) {
-		KS_STRING source = NULL;
+		KS_STRINGS names = { 0 };
+		KS_STRING version = NULL;
 
-		if (ks_string_print(&source, &ignored, "%s/%s/source", dir, versions.item[i]) &&
-		    is_there(root, source))
+		if (ks_string_print(&version, &ignored, "%s/%s", dir, versions.item[i]) &&
+		    ks_dir_names_at(root, version, &names, &ignored) &&
+		    ks_strings_has(&names, "source", strlen("source")))
 			return true;
 	}
 	return false;
