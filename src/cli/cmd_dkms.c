@@ -116,6 +116,9 @@ static int enable(const struct dkms_args *args, int operands, char **operand)
 	struct ks_error err;
 	bool ok;
 
+	/* Said once, and of a dry run too. */
+	if (!ks_dkms_require(args->root, &err))
+		return report_failure(&err);
 	if (args->all ? !ks_dkms_packages(args->root, &packages, &err) :
 			!name_packages(&packages, operands, operand, &err))
 		return report_failure(&err);
@@ -145,7 +148,8 @@ static int install_files(const struct dkms_args *args, int operands, char **oper
 	KS_STRING dir = NULL;
 	struct ks_error err;
 
-	if (operands != 1) {
+	/* An empty variable would stand for the running system. */
+	if (operands != 1 || !operand[0][0]) {
 		report_warning("dkms install-files takes one operand, the package's directory");
 		return STATUS_USAGE;
 	}

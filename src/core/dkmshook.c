@@ -135,7 +135,8 @@ static bool file_state(const struct entry *entry, const struct ks_dkms_file *fil
 		return true;
 	if (!make_content(file, &wanted, err) || !read_entry(entry, &found, err))
 		return false;
-	if (has_seal(ks_buf_view(&found)))
+	/* DKMS passes over a hook that it cannot run. */
+	if (has_seal(ks_buf_view(&found)) && !(file->mode & S_IXUSR & ~entry->st.st_mode))
 		*state = ks_view_equal(ks_buf_view(&wanted), ks_buf_view(&found)) ?
 				 KS_DKMS_PRESENT :
 				 KS_DKMS_OLDER;
@@ -150,19 +151,30 @@ bool ks_dkms_file_state(const char *root, const struct ks_dkms_file *file,
 	return find_entry(root, file->path, &entry, err) && file_state(&entry, file, state, err);
 }
 
+bool ks_dkms_require(const char *root, struct ks_error *err)
+{
+	KS_PLACE place = KS_PLACE_NONE;
+	KS_FD fd = -1;
+
+	if (ks_place_find(&place, root, DKMS_DIR, err) &&
+	    ks_place_open(&place, O_PATH | O_DIRECTORY, &fd, err))
+		return true;
+	if (err->sys == ENOENT)
+		ks_fail(err, KS_ERR_MISSING, "no such directory: DKMS is not installed");
+	return ks_at(err, DKMS_DIR);
+}
+
 /* framework.conf.d, which not every distribution's package brings. */
 static bool make_directory(const char *root, const char *path, struct ks_error *err)
 {
 	KS_PLACE place = KS_PLACE_NONE;
 	KS_STRING dir = NULL;
 
-	if (!ks_string_print(&dir, err, "%.*s", (int)(strrchr(path, '/') - path), path))
+	if (!ks_dkms_require(root, err) ||
+	    !ks_string_print(&dir, err, "%.*s", (int)(strrchr(path, '/') - path), path))
 		return false;
-	if (!ks_place_find(&place, root, dir, err)) {
-		if (err->sys == ENOENT)
-			ks_fail(err, KS_ERR_MISSING, "DKMS is not installed: no such directory");
-		return ks_at(err, DKMS_DIR);
-	}
+	if (!ks_place_find(&place, root, dir, err))
+		return ks_at(err, dir);
 	if (mkdirat(place.dir, place.name, 0755) == 0 || errno == EEXIST)
 		return true;
 	ks_fail_errno(err, "make directory");
@@ -223,6 +235,16 @@ static bool is_our_link(const struct entry *entry)
 	       strcmp(target, DKMS_DIR "/" HOOK_CONF) == 0;
 }
 
+/* Behind ". " or "source ": our file's name, and no longer one that starts the same. */
+static bool is_our_conf(const char *text)
+{
+	static const char path[] = DKMS_DIR "/" HOOK_CONF;
+
+	text += strspn(text, " \t\"'");
+	return strncmp(text, path, sizeof(path) - 1) == 0 &&
+	       strchr(" \t\"';", text[sizeof(path) - 1]);
+}
+
 /* ". /etc/dkms/kernel-sign.conf", or "source", on a line of its own. */
 static bool reads_ours(char *text)
 {
@@ -232,10 +254,7 @@ static bool reads_ours(char *text)
 
 		line += strspn(line, " \t");
 		word = line[0] == '.' ? 1 : strncmp(line, "source", 6) == 0 ? 6 : 0;
-		if (!word || !strchr(" \t", line[word]) || !line[word])
-			continue;
-		line += word + strspn(line + word, " \t\"'");
-		if (strncmp(line, DKMS_DIR "/" HOOK_CONF, strlen(DKMS_DIR "/" HOOK_CONF)) == 0)
+		if (word && (line[word] == ' ' || line[word] == '\t') && is_our_conf(line + word))
 			return true;
 	}
 	return false;
@@ -352,5 +371,7 @@ bool ks_dkms_links(const char *root, struct ks_strings *packages, struct ks_erro
 		    state == KS_DKMS_PRESENT && !ks_strings_add(packages, names.item[i], err))
 			return false;
 	}
+	/* In the order of files "a-b" comes before "a", whose dot is greater than a dash. */
+	ks_strings_sort(packages);
 	return true;
 }

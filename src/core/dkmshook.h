@@ -27,8 +27,11 @@ enum ks_dkms_state {
 	KS_DKMS_PRESENT, /* as this version writes it */
 	KS_DKMS_OLDER,	 /* ours, but of another version */
 	KS_DKMS_SOURCED, /* of a link: somebody's file that reads our kernel-sign.conf */
-	KS_DKMS_FOREIGN, /* not ours, or changed since */
+	KS_DKMS_FOREIGN, /* not ours, or changed since, or a script that nobody can run */
 };
+
+/* KS_ERR_MISSING where there is no /etc/dkms. */
+KS_MUST_CHECK bool ks_dkms_require(const char *root, struct ks_error *err);
 
 KS_MUST_CHECK bool ks_dkms_file_state(const char *root, const struct ks_dkms_file *file,
 				      enum ks_dkms_state *state, struct ks_error *err);
