@@ -70,6 +70,15 @@ static void foresee_copy(const struct run *run, const struct ks_found *found,
 		outcome->dkms = KS_DKMS_RENEWED;
 }
 
+/* A file that somebody named is installed where the kernel looks for it, not wherever it lies. */
+static bool is_installed(const struct run *run, const struct ks_found *found)
+{
+	size_t len = run->kernel ? strlen(run->kernel->dir) : 0;
+
+	return !found->by_choice ||
+	       (len && strncmp(found->path, run->kernel->dir, len) == 0 && found->path[len] == '/');
+}
+
 static bool work(void *ctx, size_t i, struct ks_error *err)
 {
 	struct run *run = ctx;
@@ -78,7 +87,7 @@ static bool work(void *ctx, size_t i, struct ks_error *err)
 
 	if (!sign(run, found, &outcome->sign, err))
 		return false;
-	if (outcome->sign.outcome == KS_OUTCOME_LEFT_ALONE ||
+	if (outcome->sign.outcome == KS_OUTCOME_LEFT_ALONE || !is_installed(run, found) ||
 	    ks_dkms_renew(found->path, &run->copies, &run->how.load, run->args->dry_run,
 			  &outcome->dkms, &outcome->copy, err)) {
 		foresee_copy(run, found, outcome);
