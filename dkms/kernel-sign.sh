@@ -16,7 +16,7 @@ status=0
 if [ $# -gt 0 ]; then
 	script=$1
 	shift
-	if [ -x "$script" ]; then
+	if [ -x "./$script" ]; then
 		"./$script" "$@" || status=$?
 	else
 		echo "$module: $when: $script is not executable" >&2
