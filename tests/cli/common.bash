@@ -124,6 +124,24 @@ in_tree() {
 	done
 }
 
+# dkms_package NAME [VERSION]: a package that is registered with DKMS.
+dkms_package() {
+	local dir=$root/var/lib/dkms/$1/${2:-1} source=$root/usr/src/$1-${2:-1}
+	mkdir -p "$dir/build" "$source"
+	ln -srfn "$source" "$dir/source"
+}
+
+# dkms_installs PACKAGE NAME [FIXTURE]: what DKMS leaves of an installed module: the module, its own
+# copy in the directory $copies, and the link that says so.
+dkms_installs() {
+	copies=$root/var/lib/dkms/$1/1/$V/x86_64/module
+	dkms_package "$1"
+	module "$copies/$2" "${3:-plain}"
+	mkdir -p "$tree/updates/dkms"
+	cp "$copies/$2" "$tree/updates/dkms/$2"
+	ln -sfn "1/$V/x86_64" "$root/var/lib/dkms/$1/kernel-$V-x86_64"
+}
+
 # --- running the program
 
 # ks STATUS ARGUMENT...: runs it, and fails unless it ends with STATUS.  $output and $stderr then
