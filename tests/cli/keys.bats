@@ -218,6 +218,31 @@ signs_with() {
 	is_plain "$tree/extra/a.ko"
 }
 
+@test "settings of DKMS's are words out of a list, and any other is a fault" {
+	local line
+	put config /k /c
+	for line in dkms-key=dkms 'dkms-key = kernel' dkms-gate=refuse $'dkms-gate\t=\twarn' dkms-gate=off; do
+		config key=/k cert=/c hash=sha256 "$line"
+		ks 0 sign "${here[@]}" --force
+		is_signed "$tree/extra/a.ko" at-config
+	done
+	config key=/k cert=/c dkms-key=Kernel
+	ks 1 sign "${here[@]}" --force
+	blames /etc/kernel-sign.conf "line 3: 'dkms-key' cannot be 'Kernel'"
+	config dkms-key=refuse
+	ks 1 sign "${here[@]}" --force
+	blames /etc/kernel-sign.conf "line 1: 'dkms-key' cannot be 'refuse'"
+	config '' 'dkms-gate = warn # or not'
+	ks 1 sign "${here[@]}" --force
+	blames /etc/kernel-sign.conf "line 2: 'dkms-gate' cannot be 'warn # or not'"
+	config dkms-gate=
+	ks 1 sign "${here[@]}" --force
+	blames /etc/kernel-sign.conf "line 1: 'dkms-gate' has no value"
+	config dkms-gates=off
+	ks 1 sign "${here[@]}" --force
+	blames /etc/kernel-sign.conf "line 1: unknown setting 'dkms-gates'"
+}
+
 @test "status and unsign need no configuration file" {
 	config nonsense
 	ks 0 status "${here[@]}"

@@ -397,3 +397,266 @@ prebuilt() {
 	[ "$(manifest "$tree/extra")" = "$before" ]
 	ks 0 sign "${here[@]}" "${key[@]}" --max-size "$(stat -c %s "$tree/extra/a.ko")"
 }
+
+# --- a container that kernels cannot read
+
+@test "a signed module in a container that kernels cannot read is written anew" {
+	module extra/a.ko
+	sign_by_hand "$tree/extra/a.ko" rsa
+	cp "$tree/extra/a.ko" plain
+	xz --check=crc64 "$tree/extra/a.ko"
+	xz -c --check=sha256 plain >"$tree/extra/b.ko.xz"
+	xz -c --check=crc32 plain >"$tree/extra/c.ko.xz"
+	before=$(identity "$tree/extra/c.ko.xz")
+	ks 0 sign "${here[@]}" "${key[@]}" -n
+	says '/a.ko.xz: would be signed$'
+	says '/b.ko.xz: would be signed$'
+	says '/c.ko.xz: already signed$'
+	ks 0 sign "${here[@]}" "${key[@]}"
+	says '/a.ko.xz: signed$'
+	for name in a b; do
+		is_signed "$tree/extra/$name.ko.xz"
+		[ "$(xz --robot -l "$tree/extra/$name.ko.xz" | awk '$1 == "file" { print $7 }')" = CRC32 ]
+	done
+	[ "$(identity "$tree/extra/c.ko.xz")" = "$before" ]
+	ks 0 sign "${here[@]}" "${key[@]}"
+	says '^3 already signed, 0 failed, of 3 modules$'
+}
+
+# --- DKMS's copies of what it has installed
+
+# same NAME: whether the module and DKMS's copy, in $copies, are byte for byte the same.
+same() { cmp "$tree/updates/dkms/$1" "$copies/$1"; }
+
+@test "DKMS's copy gets what the module gets, in every container" {
+	local name
+	for name in a.ko b.ko.gz c.ko.xz d.ko.zst; do
+		dkms_installs m "$name"
+	done
+	ks 0 sign "${here[@]}" "${key[@]}"
+	for name in a.ko b.ko.gz c.ko.xz d.ko.zst; do
+		is_signed "$tree/updates/dkms/$name"
+		same "$name"
+		says "^/var/lib/dkms/m/1/$V/x86_64/module/$name: DKMS's copy, was made the same\$"
+	done
+	says '^4 signed, 0 failed, of 4 modules$'
+	[ -z "$stderr" ]
+	before=$(manifest "$root")
+	ks 0 sign "${here[@]}" "${key[@]}"
+	[ "$(manifest "$root")" = "$before" ]
+	[[ $output != *copy* ]]
+	no_litter
+}
+
+@test "DKMS's copy follows a module that is signed already" {
+	dkms_installs m a.ko
+	sign_by_hand "$tree/updates/dkms/a.ko" rsa
+	sign_by_hand "$copies/a.ko" other
+	before=$(identity "$tree/updates/dkms/a.ko")
+	ks 0 sign "${here[@]}" "${key[@]}"
+	says '/a.ko: already signed$'
+	says "/a.ko: DKMS's copy, was made the same$"
+	[ "$(identity "$tree/updates/dkms/a.ko")" = "$before" ]
+	same a.ko
+}
+
+@test "DKMS's copy: JSON names it and says what became of it" {
+	local name
+	for name in differs same signed; do
+		dkms_installs m "$name.ko"
+	done
+	cp "$FIXTURES/foreign.ko" "$copies/differs.ko"
+	reference "$copies/same.ko" rsa sha256
+	cp "$copies/same.ko" "$tree/updates/dkms/"
+	module extra/none.ko
+	ks 0 sign "${here[@]}" "${key[@]}" --json
+	[ "$(jq -r '.modules[] | [.dkms_copy, .dkms_result] | map(. // "-") | join(" ")' <<<"$output")" = \
+		"- -
+/var/lib/dkms/m/1/$V/x86_64/module/differs.ko differs
+/var/lib/dkms/m/1/$V/x86_64/module/same.ko same
+/var/lib/dkms/m/1/$V/x86_64/module/signed.ko renewed" ]
+}
+
+@test "DKMS's copy is left alone where it is another build, with a warning" {
+	dkms_installs m a.ko
+	cp "$FIXTURES/foreign.ko" "$copies/a.ko"
+	before=$(identity "$copies/a.ko")
+	ks 0 sign "${here[@]}" "${key[@]}"
+	is_signed "$tree/updates/dkms/a.ko"
+	[ "$(identity "$copies/a.ko")" = "$before" ]
+	warns "warning: .*/updates/dkms/a.ko: DKMS's copy .*/module/a.ko is another build of it: left alone"
+}
+
+@test "--no-dkms leaves DKMS's copies alone" {
+	dkms_installs m a.ko
+	before=$(manifest "$root/var")
+	ks 0 sign "${here[@]}" "${key[@]}" --no-dkms --json
+	is_signed "$tree/updates/dkms/a.ko"
+	[ "$(manifest "$root/var")" = "$before" ]
+	[ "$(jq -c '.modules[] | [.dkms_copy, .dkms_result]' <<<"$output")" = '[null,null]' ]
+}
+
+@test "--dry-run says what would become of DKMS's copy, and changes nothing" {
+	dkms_installs m a.ko
+	dkms_installs m b.ko
+	reference "$tree/updates/dkms/b.ko" rsa sha256
+	before=$(manifest "$root")
+	ks 0 sign "${here[@]}" "${key[@]}" -n
+	says "/module/a.ko: DKMS's copy, would be made the same$"
+	says "/module/b.ko: DKMS's copy, would be made the same$"
+	[ "$(manifest "$root")" = "$before" ]
+	ks 0 sign "${here[@]}" "${key[@]}"
+	ks 0 sign "${here[@]}" "${key[@]}" -n
+	[[ $output != *copy* ]]
+}
+
+@test "copies for other kernels stay, also where a kernel's name begins alike" {
+	dkms_installs m a.ko
+	local other
+	for other in "$V-rc" "${V%t}" 5.10; do
+		mkdir -p "$root/var/lib/dkms/m/1/$other/x86_64/module"
+		cp "$copies/a.ko" "$root/var/lib/dkms/m/1/$other/x86_64/module/"
+		ln -s "1/$other/x86_64" "$root/var/lib/dkms/m/kernel-$other-x86_64"
+	done
+	ks 0 sign "${here[@]}" "${key[@]}"
+	same a.ko
+	for other in "$V-rc" "${V%t}" 5.10; do
+		is_plain "$root/var/lib/dkms/m/1/$other/x86_64/module/a.ko"
+	done
+}
+
+@test "what DKMS has built and not installed stays, as does a link that leads nowhere" {
+	dkms_installs m a.ko
+	rm "$root/var/lib/dkms/m/kernel-$V-x86_64"
+	dkms_package n
+	ln -s "9/$V/x86_64" "$root/var/lib/dkms/n/kernel-$V-x86_64"
+	before=$(manifest "$root/var")
+	ks 0 sign "${here[@]}" "${key[@]}"
+	is_signed "$tree/updates/dkms/a.ko"
+	[ "$(manifest "$root/var")" = "$before" ]
+}
+
+@test "of two packages with a module of one name the right one's copy follows" {
+	dkms_installs b a.ko foreign
+	dkms_installs c a.ko
+	dkms_installs d a.ko foreign
+	cp "$FIXTURES/plain.ko" "$tree/updates/dkms/a.ko"
+	ks 0 sign "${here[@]}" "${key[@]}"
+	is_signed "$root/var/lib/dkms/c/1/$V/x86_64/module/a.ko"
+	is_plain "$root/var/lib/dkms/b/1/$V/x86_64/module/a.ko" foreign
+	is_plain "$root/var/lib/dkms/d/1/$V/x86_64/module/a.ko" foreign
+	[ -z "$stderr" ]
+}
+
+@test "with symlink_modules the copy is the module" {
+	dkms_installs m a.ko
+	ln -sf "/var/lib/dkms/m/1/$V/x86_64/module/a.ko" "$tree/updates/dkms/a.ko"
+	ks 0 sign "${here[@]}" "${key[@]}" --json
+	[ -L "$tree/updates/dkms/a.ko" ]
+	is_signed "$copies/a.ko"
+	[ "$(jq -r '.modules[] | [.path, .dkms_copy, .dkms_result] | join(" ")' <<<"$output")" = \
+		"${copies#"$root"}/a.ko ${copies#"$root"}/a.ko same" ]
+	ks 0 sign "${here[@]}" "${key[@]}" --force -n
+	[[ $output != *"DKMS's copy"* ]]
+}
+
+@test "a copy that is a hard link of the module becomes a file of its own, and the same" {
+	dkms_installs m a.ko
+	ln -f "$copies/a.ko" "$tree/updates/dkms/a.ko"
+	ks 0 sign "${here[@]}" "${key[@]}"
+	is_signed "$tree/updates/dkms/a.ko"
+	same a.ko
+}
+
+@test "a file of the same name elsewhere is not what DKMS installed" {
+	dkms_installs m a.ko
+	module "$root/home/a.ko"
+	before=$(manifest "$root/var")
+	ks 0 sign "${here[@]}" "${key[@]}" /home/a.ko
+	is_signed "$root/home/a.ko"
+	[ "$(manifest "$root/var")" = "$before" ]
+	ks 0 sign "${key[@]}" --root "$root" -k "$V" -d /home --force
+	[ "$(manifest "$root/var")" = "$before" ]
+	ks 0 sign "${here[@]}" "${key[@]}" a
+	same a.ko
+	is_signed "$copies/a.ko"
+}
+
+@test "a copy that cannot follow is a failure of its module, and of no other" {
+	dkms_installs m a.ko
+	dkms_installs m b.ko
+	echo text >"$copies/a.ko"
+	ks 1 sign "${here[@]}" "${key[@]}"
+	blames a.ko "its copy in DKMS's tree stays different: /var/lib/dkms/.*/a.ko: .*no ELF file"
+	is_signed "$tree/updates/dkms/a.ko"
+	[ "$(cat "$copies/a.ko")" = text ]
+	is_signed "$copies/b.ko"
+	says '^1 signed, 1 failed, of 2 modules$'
+	ks 1 sign "${here[@]}" "${key[@]}" --json
+	[ "$(jq -r '.modules[0] | [.result, .dkms_copy, .dkms_result] | map(. // "-") | join(" ")' \
+		<<<"$output")" = 'failed - -' ]
+}
+
+@test "a tree of DKMS's that may not be written is a failure, and the copy stays" {
+	dkms_installs m a.ko
+	let_nobody_in
+	chmod 555 "$copies"
+	not nobody touch "$copies/x"
+	before=$(manifest "$root/var")
+	run --separate-stderr nobody "$KERNEL_SIGN" sign "${here[@]}" "${key[@]}"
+	ended 1
+	blames a.ko "its copy in DKMS's tree stays different: .*Permission denied"
+	[ "$(manifest "$root/var")" = "$before" ]
+	chmod 755 "$copies"
+}
+
+@test "a copy for which the disk has no room stays as it is" {
+	dkms_installs m a.ko
+	sign_by_hand "$tree/updates/dkms/a.ko" rsa
+	before=$(manifest "$root")
+	run --separate-stderr bash -c 'trap "" XFSZ; ulimit -f 2; exec "$@"' bash \
+		"$KERNEL_SIGN" sign "${here[@]}" "${key[@]}"
+	ended 1
+	blames a.ko "its copy in DKMS's tree stays different: .*File too large"
+	[ "$(manifest "$root")" = "$before" ]
+	no_litter
+}
+
+@test "DKMS's tree is where its configuration says, inside the root" {
+	dkms_installs m a.ko
+	mkdir -p "$root/srv" "$root/etc/dkms/framework.conf.d" outside
+	mv "$root/var/lib/dkms" "$root/srv/dkms tree"
+	cp -a "$root/srv/dkms tree/m" outside
+	ln -s "$PWD/outside" "$root/var/lib/dkms"
+	copies="$root/srv/dkms tree/m/1/$V/x86_64/module"
+	ks 0 sign "${here[@]}" "${key[@]}"
+	is_plain "$copies/a.ko"
+	echo 'dkms_tree="/srv/dkms tree"' >"$root/etc/dkms/framework.conf.d/tree.conf"
+	ks 0 sign "${here[@]}" "${key[@]}"
+	is_signed "$copies/a.ko"
+	same a.ko
+	is_plain "outside/m/1/$V/x86_64/module/a.ko"
+}
+
+@test "a vendor's module that is left alone has its copy left alone" {
+	dkms_installs m vendor.ko
+	prebuilt vendor
+	rm "$tree/updates/dkms/vendor.ko"
+	before=$(manifest "$root")
+	ks 0 sign "${here[@]}" "${key[@]}"
+	says '/vendor.ko: left alone'
+	[ "$(manifest "$root")" = "$before" ]
+}
+
+@test "with -k all every kernel's copies follow" {
+	local other=$root/var/lib/dkms/m/1/5.0/x86_64/module
+	dkms_installs m a.ko
+	module "$root/lib/modules/5.0/updates/dkms/a.ko"
+	module "$other/a.ko"
+	ln -s 1/5.0/x86_64 "$root/var/lib/dkms/m/kernel-5.0-x86_64"
+	ks 0 sign --root "$root" -k all "${key[@]}"
+	is_signed "$copies/a.ko"
+	same a.ko
+	is_signed "$other/a.ko"
+	cmp "$other/a.ko" "$root/lib/modules/5.0/updates/dkms/a.ko"
+}

@@ -240,3 +240,229 @@ kmodsign() { KERNEL_SIGN=$FIXTURES/kmodsign ks "$@"; }
 	kmodsign 0 -D sha256 "${pair[@]}" a.ko trailer
 	cmp trailer a.ko.p7s
 }
+
+# --- called by DKMS
+
+# dkms_calls STATUS ARGUMENT...: as sign-file, with what DKMS puts into its signer's environment.
+dkms_calls() {
+	module=m module_version=1 kernelver=$V arch=x86_64 sign_file "$@"
+}
+
+# On the machine that runs, below / and without --root, DKMS's call looks for configuration and keys:
+# machine STATUS ARGUMENT...: the same in a mount namespace where those of $root lie over the host's.
+machine() {
+	local wanted=$1 lonely=(unshare -m)
+	shift
+	[ "$(id -u)" = 0 ] || lonely=(unshare -Urm)
+	mkdir -p "$root/etc" "$root/var/lib"
+	# shellcheck disable=SC2016 # for the shell in the namespace
+	run --separate-stderr env module=m module_version=1 kernelver="$V" arch=x86_64 \
+		"${lonely[@]}" bash -euc '
+		for place in etc var/lib lib; do
+			mount -t overlay overlay -o "lowerdir=$0/$place:$(realpath "/$place")" "/$place"
+		done
+		exec "$@"' "$root" "$FIXTURES/sign-file" "$@"
+	ended "$wanted"
+}
+
+# Keys as they lie about on a machine with DKMS; own is that kernel's.
+lay_keys() {
+	if ! unshare -m true 2>/dev/null && ! unshare -Urm true 2>/dev/null; then
+		skip "no mount namespaces"
+	fi
+	own=$tree/build/certs-local/current
+	mkdir -p "$root/var/lib/dkms" "$own" "$root/etc/dkms/framework.conf.d"
+	cp "$KEYS/rsa.key" "$root/var/lib/dkms/mok.key"
+	cp "$KEYS/rsa.der" "$root/var/lib/dkms/mok.pub"
+	cat "$KEYS/ec.key" "$KEYS/ec.pem" >"$own/signing_key.pem"
+	chmod 600 "$own/signing_key.pem"
+	cp "$KEYS/ec.der" "$own/signing_crt.crt"
+	mok=(/var/lib/dkms/mok.key /var/lib/dkms/mok.pub)
+}
+
+config() { printf '%s\n' "$@" >"$root/etc/kernel-sign.conf"; }
+
+@test "called by DKMS it makes what it makes otherwise, without a word" {
+	dkms_calls 0 sha512 "${pair[@]}" a.ko
+	[ -z "$output$stderr" ]
+	reference wanted rsa sha512
+	cmp wanted a.ko
+	cp "$FIXTURES/plain.ko" a.ko
+	dkms_calls 0 sha256 "$KEYS/rsa.key" "$KEYS/rsa.der" a.ko b.ko
+	is_plain a.ko
+	is_signed b.ko
+	KERNEL_SIGN_KEY=$KEYS/ec.key KERNEL_SIGN_CERT=$KEYS/ec.pem dkms_calls 0 sha256 "${pair[@]}" a.ko
+	is_signed a.ko
+}
+
+@test "called by DKMS it fails where it cannot sign, and leaves the module" {
+	before=$(identity a.ko)
+	dkms_calls 1 sha256 no.key "$KEYS/rsa.pem" a.ko
+	blames no.key 'No such file'
+	dkms_calls 1 sha256 "$KEYS/rsa.key" no.pem a.ko
+	blames no.pem 'No such file'
+	dkms_calls 1 sha256 "$KEYS/rsa.key" "$KEYS/ec.pem" a.ko
+	warns 'does not belong to the private key'
+	dkms_calls 1 no-hash "${pair[@]}" a.ko
+	warns "unknown hash 'no-hash'"
+	dkms_calls 2 sha256 "${pair[@]}"
+	[ "$(identity a.ko)" = "$before" ]
+}
+
+@test "called by DKMS it reads what it wrote: what is no module is not signed well" {
+	echo text >a.ko
+	dkms_calls 1 sha256 "${pair[@]}" a.ko
+	blames a.ko 'not a kernel module .*no ELF file'
+	echo text >a.ko
+	sign_file 0 sha256 "${pair[@]}" a.ko
+}
+
+# Somebody puts another file in the module's place as soon as it is written, which is seldom too late.
+@test "called by DKMS it checks what it wrote: what is not signed so in the end is an error" {
+	cp "$FIXTURES/plain.ko" unsigned.ko
+	python3 - "$FIXTURES/sign-file" sha256 "${pair[@]}" a.ko 3>&- <<-END
+		import os, shutil, subprocess, sys
+
+		os.environ.update(module='m', kernelver='$V', arch='x86_64')
+		said = set()
+		for attempt in range(100):
+		    shutil.copy('unsigned.ko', 'a.ko')
+		    shutil.copy('unsigned.ko', 'replacement')
+		    before = os.stat('a.ko').st_ino
+		    program = subprocess.Popen(sys.argv[1:], stderr=subprocess.PIPE, text=True)
+		    while program.poll() is None and os.stat('a.ko').st_ino == before:
+		        pass
+		    os.rename('replacement', 'a.ko')
+		    said.add((program.wait(), program.communicate()[1]))
+		    if len(said) > 1 or (0, '') not in said:
+		        break
+		said.discard((0, ''))
+		print(said)
+		assert said == {(1, 'kernel-sign: a.ko: signed, but what was written is: unsigned\n')}
+	END
+}
+
+@test "on a full disk a call by DKMS fails, and the module stays" {
+	run --separate-stderr env module=m kernelver="$V" arch=x86_64 \
+		bash -c 'trap "" XFSZ; ulimit -f 2; exec "$@"' bash \
+		"$FIXTURES/sign-file" sha256 "${pair[@]}" a.ko
+	ended 1
+	blames a.ko 'File too large'
+	is_plain a.ko
+}
+
+@test "DKMS's own key signs, and a line says that the kernel has one of its own" {
+	lay_keys
+	machine 0 sha256 "${mok[@]}" "$PWD/a.ko"
+	is_signed a.ko rsa
+	[ "$(wc -l <<<"$stderr")" = 1 ]
+	warns "^kernel-sign: signing with DKMS's /var/lib/dkms/mok.key; .*$V/build/certs-local/current/signing_key.pem \(from the kernel's own key\) is used if /etc/kernel-sign.conf says dkms-key = kernel\$"
+	config dkms-key=dkms
+	machine 0 sha256 "${mok[@]}" "$PWD/a.ko"
+	is_signed a.ko rsa
+	[ "$(wc -l <<<"$stderr")" = 1 ]
+}
+
+@test "with dkms-key = kernel the kernel's own key signs, and a line says so" {
+	lay_keys
+	config dkms-key=kernel
+	machine 0 sha256 "${mok[@]}" "$PWD/a.ko"
+	is_signed a.ko ec
+	[ "$(wc -l <<<"$stderr")" = 1 ]
+	warns "^kernel-sign: signing with .*$V/build/certs-local/current/signing_key.pem \(from the kernel's own key\) instead of DKMS's /var/lib/dkms/mok.key\$"
+	machine 0 sha512 "${mok[@]}" "$PWD/a.ko" "$PWD/b.ko"
+	is_signed b.ko ec sha512
+}
+
+@test "with dkms-key = kernel the key that the configuration names comes first" {
+	lay_keys
+	cp "$KEYS/other.key" "$KEYS/other.pem" "$root/etc"
+	config dkms-key=kernel key=/etc/other.key cert=/etc/other.pem
+	machine 0 sha256 "${mok[@]}" "$PWD/a.ko"
+	is_signed a.ko other
+	warns '/etc/other.key \(from the configuration file\) instead of'
+}
+
+@test "with dkms-key = kernel and no key of the kernel's, DKMS's signs without a word" {
+	lay_keys
+	rm -r "$own"
+	config dkms-key=kernel
+	machine 0 sha256 "${mok[@]}" "$PWD/a.ko"
+	is_signed a.ko rsa
+	[ -z "$stderr" ]
+	# Nor is another machine owner key one of the kernel's.
+	mkdir -p "$root/var/lib/shim-signed/mok"
+	cp "$KEYS/ec.key" "$root/var/lib/shim-signed/mok/MOK.priv"
+	cp "$KEYS/ec.der" "$root/var/lib/shim-signed/mok/MOK.der"
+	machine 0 sha512 "${mok[@]}" "$PWD/a.ko"
+	is_signed a.ko rsa sha512
+	[ -z "$stderr" ]
+}
+
+@test "a key that somebody chose for DKMS is never passed over" {
+	lay_keys
+	config dkms-key=kernel
+	machine 0 sha256 "${pair[@]}" "$PWD/a.ko"
+	is_signed a.ko rsa
+	[ -z "$stderr" ]
+	cp "$FIXTURES/plain.ko" a.ko
+	echo 'mok_signing_key=/var/lib/dkms/mok.key' >"$root/etc/dkms/framework.conf"
+	machine 0 sha256 "${mok[@]}" "$PWD/a.ko"
+	is_signed a.ko rsa
+	[ -z "$stderr" ]
+	cp "$FIXTURES/plain.ko" a.ko
+	echo '# mok_signing_key=/var/lib/dkms/mok.key' >"$root/etc/dkms/framework.conf"
+	echo 'mok_signing_key="/var/lib/dkms/mok.key"' >"$root/etc/dkms/framework.conf.d/key.conf"
+	machine 0 sha256 "${mok[@]}" "$PWD/a.ko"
+	is_signed a.ko rsa
+	[ -z "$stderr" ]
+	rm "$root/etc/dkms/framework.conf.d/key.conf"
+	machine 0 sha256 "${mok[@]}" "$PWD/a.ko"
+	is_signed a.ko ec
+}
+
+@test "the kernel's own key that is the one DKMS names needs no word" {
+	lay_keys
+	config key=/var/lib/dkms/mok.key cert=/var/lib/dkms/mok.pub
+	machine 0 sha256 "${mok[@]}" "$PWD/a.ko"
+	is_signed a.ko rsa
+	[ -z "$stderr" ]
+}
+
+@test "a fault in the configuration keeps DKMS's module from being signed by any key" {
+	lay_keys
+	config dkms-key=whatever
+	before=$(identity a.ko)
+	machine 1 sha256 "${mok[@]}" "$PWD/a.ko"
+	blames /etc/kernel-sign.conf "line 1: 'dkms-key' cannot be 'whatever'"
+	[ "$(identity a.ko)" = "$before" ]
+	config dkms-key=kernel
+	rm "$own/signing_crt.crt"
+	machine 1 sha256 "${mok[@]}" "$PWD/a.ko"
+	blames signing_crt.crt 'No such file'
+	[ "$(identity a.ko)" = "$before" ]
+}
+
+@test "who is not DKMS, or wants no module signed, gets the key that he names" {
+	lay_keys
+	config dkms-key=kernel
+	machine 0 -d sha256 "${mok[@]}" "$PWD/a.ko"
+	message rsa sha256 a.ko >wanted
+	cmp wanted a.ko.p7s
+	[ -z "$stderr" ]
+	for variable in module kernelver arch; do
+		cp "$FIXTURES/plain.ko" a.ko
+		machine_without "$variable"
+		is_signed a.ko rsa
+		[ -z "$stderr" ]
+	done
+}
+
+# As machine, but that DKMS's environment lacks a variable.
+machine_without() {
+	local signer=$FIXTURES/sign-file FIXTURES=$PWD/without
+	mkdir -p "$FIXTURES"
+	printf '#!/bin/sh\nunset %s\nexec "%s" "$@"\n' "$1" "$signer" >"$FIXTURES/sign-file"
+	chmod +x "$FIXTURES/sign-file"
+	machine 0 sha256 "${mok[@]}" "$PWD/a.ko"
+}

@@ -208,3 +208,78 @@ key_id() {
 	ks 0 status "${here[@]}" --unsigned --all
 	says '^2 modules, 2 unsigned$'
 }
+
+# --- what DKMS installs without anybody's looking
+
+@test "packages of DKMS that are not gated are named, where the hook is installed" {
+	module extra/a.ko
+	mkdir -p "$root/etc/dkms"
+	dkms_package b
+	dkms_package a
+	dkms_package linked
+	ks 0 status "${here[@]}"
+	[[ $output != *DKMS* ]]
+	ks 0 status "${here[@]}" --json
+	[ "$(jq -c .dkms_not_gated <<<"$output")" = '[]' ]
+	ks 0 dkms enable linked --root "$root"
+	ks 0 status "${here[@]}"
+	[ "$(tail -n 1 <<<"$output")" = \
+		"not gated in DKMS: a, b; 'kernel-sign dkms enable --all' gates all" ]
+	ks 0 status "${here[@]}" --json
+	[ "$(jq -c .dkms_not_gated <<<"$output")" = '["a","b"]' ]
+	ks 0 status "${here[@]}" -q
+	[ -z "$output$stderr" ]
+	ks 0 dkms enable --all --root "$root"
+	ks 0 status "${here[@]}"
+	[[ $output != *'not gated'* ]]
+}
+
+@test "packages that are not gated are no concern of files named, or of a directory" {
+	module extra/a.ko
+	module "$root/made/b.ko"
+	mkdir -p "$root/etc/dkms"
+	dkms_package p
+	ks 0 dkms enable --root "$root"
+	ks 0 status "${here[@]}" a
+	[[ $output != *'not gated'* ]]
+	ks 0 status --root "$root" -d /made
+	[[ $output != *'not gated'* ]]
+	ks 0 status --root "$root" -d /made --json
+	[ "$(jq -c .dkms_not_gated <<<"$output")" = '[]' ]
+	# With no module at all there is still a gate to miss.
+	rm "$tree/extra/a.ko"
+	ks 0 status "${here[@]}"
+	says '^not gated in DKMS: p;'
+}
+
+@test "packages that are not gated: many of them, and of any name, on one line" {
+	local i
+	module extra/a.ko
+	mkdir -p "$root/etc/dkms"
+	dkms_package $'evil\e]0;owned\a\n'
+	for ((i = 0; i < 200; i++)); do
+		dkms_package "package-$i"
+	done
+	ks 0 dkms enable --root "$root"
+	ks 0 status "${here[@]}"
+	[ "$(grep -c 'not gated in DKMS' <<<"$output")" = 1 ]
+	says "^not gated in DKMS: evil.x1b\]0;owned.x07.x0a, package-0, .*'kernel-sign dkms enable --all' gates all\$"
+	not grep -q '[[:cntrl:]]' <<<"$output"
+	ks 0 status "${here[@]}" --json
+	[ "$(jq '.dkms_not_gated | length' <<<"$output")" = 201 ]
+}
+
+@test "a link that may not be read is no ground for an answer" {
+	module extra/a.ko
+	mkdir -p "$root/etc/dkms"
+	dkms_package p
+	ks 0 dkms enable --root "$root"
+	echo '. /etc/dkms/kernel-sign.conf' >"$root/etc/dkms/p.conf"
+	let_nobody_in
+	chmod 0 "$root/etc/dkms/p.conf"
+	not nobody cat "$root/etc/dkms/p.conf"
+	run --separate-stderr nobody "$KERNEL_SIGN" status "${here[@]}"
+	blames /etc/dkms/p.conf 'Permission denied'
+	row a
+	[[ $output != *'not gated'* ]]
+}

@@ -120,3 +120,32 @@ setup() { start_test; }
 	ks 0 unsign b.ko
 	is_plain b.ko
 }
+
+@test "DKMS's copy loses what the module loses" {
+	dkms_installs m a.ko
+	dkms_installs m b.ko.xz
+	ks 0 sign "${here[@]}" "${key[@]}"
+	is_signed "$copies/a.ko"
+	ks 0 unsign "${here[@]}" -n
+	says "^${copies#"$root"}/a.ko: DKMS's copy, would be made the same$"
+	is_signed "$copies/a.ko"
+	ks 0 unsign "${here[@]}"
+	says "^${copies#"$root"}/a.ko: DKMS's copy, was made the same$"
+	cmp "$FIXTURES/plain.ko" "$copies/a.ko"
+	is_plain "$copies/b.ko.xz"
+	cmp "$copies/b.ko.xz" "$tree/updates/dkms/b.ko.xz"
+	before=$(manifest "$root")
+	ks 0 unsign "${here[@]}"
+	[ "$(manifest "$root")" = "$before" ]
+}
+
+@test "a copy of DKMS's that alone is signed is unsigned too, but not with --no-dkms" {
+	dkms_installs m a.ko
+	sign_by_hand "$copies/a.ko" other
+	before=$(identity "$copies/a.ko")
+	ks 0 unsign "${here[@]}" --no-dkms
+	[ "$(identity "$copies/a.ko")" = "$before" ]
+	ks 0 unsign "${here[@]}" --json
+	[ "$(jq -r '.modules[] | .result + " " + .dkms_result' <<<"$output")" = 'not-signed renewed' ]
+	is_plain "$copies/a.ko"
+}
