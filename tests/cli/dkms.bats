@@ -509,7 +509,6 @@ hook() {
 own() {
 	local where=build
 	[ "$1" = post_build ] || where=source
-	mkdir -p "$dkms_tree/m/1/$where/own dir"
 	# shellcheck disable=SC2016 # for the shell that runs it
 	printf '#!/bin/sh\necho "$PWD|$*|$module $kernelver" >>"%s"\nexit %s\n' "$PWD/own" "$2" \
 		>"$dkms_tree/m/1/$where/hook.sh"
