@@ -1,0 +1,227 @@
+#!/usr/bin/env bats
+# shellcheck shell=bats
+# SPDX-License-Identifier: MIT
+# kernel-sign trust: images made by compiler and linker, EFI variables made byte by byte.
+
+load common
+
+readonly GLOBAL=8be4df61-93ca-11d2-aa0d-00e098032b8c
+readonly SECURITY=d719b2cb-3d3a-4596-a3bc-dad00e67656f
+readonly SHIM=605dab50-e046-4300-abb6-3dd810dd8b23
+readonly DEBIAN=debian-kernel@lists.debian.org
+
+setup_file() {
+	make_fixtures
+}
+
+setup() {
+	start_test
+	read -ra COMPILER <<<"${CC:-cc}"
+	efi=$BATS_TEST_TMPDIR/efivars
+	mkdir -p "$root/boot" "$efi"
+	trust=(trust "${here[@]}" --efivars "$efi")
+}
+
+# image BUILDER [CERT...]: the image of the kernel $V, an ELF file with the list of certificates that
+# certs/system_certificates.S lays out.
+image() {
+	local builder=$1 cert
+	shift
+	{
+		printf '.section .rodata\n.ascii "Linux version %s (%s) (cc) #1 SMP\\n"\n' "$V" "$builder"
+		printf '.balign 8\nlist:\n'
+		for cert; do
+			printf '.incbin "%s"\n' "$KEYS/$cert.der"
+		done
+		printf 'end: .balign 8\n.quad end - list\n.quad 0\n'
+	} >image.S
+	"${COMPILER[@]}" -nostdlib -static -Wl,-e,0 -o "$root/boot/vmlinuz-$V" image.S
+}
+
+# variable NAME GUID: a variable of what stdin says, with its attributes.
+variable() {
+	{
+		printf '\6\0\0\0'
+		cat
+	} >"$efi/$1-$2"
+}
+
+little() {
+	local number=$1 i
+	for ((i = 0; i < 4; i++)); do
+		printf %b "\\x$(printf %02x $((number >> 8 * i & 255)))"
+	done
+}
+
+# listed CERT...: an EFI_SIGNATURE_LIST for each (UEFI specification, 32.4.1).
+listed() {
+	local cert size
+	for cert; do
+		size=$(stat -c %s "$KEYS/$cert.der")
+		printf '\xa1\x59\xc0\xa5\xe4\x94\xa7\x4a\x87\xb5\xab\x15\x5c\x2b\xf0\x72'
+		little $((28 + 16 + size))
+		little 0
+		little $((16 + size))
+		head -c 16 /dev/zero
+		cat "$KEYS/$cert.der"
+	done
+}
+
+# hashed COUNT: a list of so many SHA-256.
+hashed() {
+	printf '\x26\x16\xc4\xc1\x4c\x50\x92\x40\xac\xa9\x41\xf9\x36\x93\x43\x28'
+	little $((28 + 48 * $1))
+	little 0
+	little 48
+	head -c $((48 * $1)) /dev/urandom
+}
+
+config() {
+	mkdir -p "$tree/build"
+	printf '%s\n' CONFIG_MODULES=y "$@" >"$tree/build/.config"
+}
+
+# accepted NAME FROM: what --json says of the certificate of key NAME from there.
+accepted() {
+	jq -r --arg cn "CN=the $1 key" --arg from "$2" \
+		'.kernels[].certificates[] | select(.subject == $cn and .from == $from) | .accepted' <<<"$output"
+}
+
+fact() { jq -r ".kernels[].$1" <<<"$output"; }
+
+@test "certificates compiled in, and no more of the image" {
+	image somebody@somewhere rsa ec
+	ks 0 "${trust[@]}" --json
+	[ "$(jq '.kernels[].certificates | length' <<<"$output")" = 2 ]
+	[ "$(accepted rsa builtin)" = yes ]
+	[ "$(accepted ec builtin)" = yes ]
+	[ "$(fact image)" = "/boot/vmlinuz-$V" ]
+	# Certificates that are no list: those of cfg80211, say.
+	printf '.section .rodata\n.incbin "%s"\n' "$KEYS/rsa.der" >image.S
+	"${COMPILER[@]}" -nostdlib -static -Wl,-e,0 -o "$root/boot/vmlinuz-$V" image.S
+	ks 0 "${trust[@]}" --json
+	[ "$(jq '.kernels[].certificates | length' <<<"$output")" = 0 ]
+	[[ $(fact 'unseen[0]') == *"no list of certificates"* ]]
+	warns "not seen: /boot/vmlinuz-$V: no list of certificates"
+}
+
+@test "Debian counts MOK and db, nobody knows of others" {
+	listed rsa | variable MokListRT "$SHIM"
+	listed ec other | variable db "$SECURITY"
+	image "$DEBIAN"
+	ks 0 "${trust[@]}" --json
+	[ "$(accepted rsa MOK) $(accepted ec db) $(accepted other db)" = 'yes yes yes' ]
+	[[ $(fact rule) == Debian* ]]
+	[[ $(fact rule_why) == *"$DEBIAN"* ]]
+	image somebody@somewhere
+	ks 0 "${trust[@]}" --json
+	[ "$(accepted rsa MOK) $(accepted ec db)" = 'unknown unknown' ]
+	[[ $(fact rule_why) == *somebody@somewhere* ]]
+	printf '\1' | variable MokListTrustedRT "$SHIM"
+	ks 0 "${trust[@]}" --json
+	[ "$(accepted rsa MOK) $(accepted ec db)" = 'yes unknown' ]
+}
+
+@test "without an image nothing is known but what is enrolled" {
+	listed rsa | variable db "$SECURITY"
+	ks 0 "${trust[@]}" --json
+	[ "$(fact image)" = null ]
+	[ "$(accepted rsa db)" = unknown ]
+	warns 'not seen: kernel image: .*No such file'
+}
+
+@test "what is refused is not accepted, wherever it comes from" {
+	image "$DEBIAN" rsa
+	listed rsa ec | variable db "$SECURITY"
+	listed rsa | variable dbx "$SECURITY"
+	listed ec | variable MokListXRT "$SHIM"
+	hashed 3 >>"$efi/dbx-$SECURITY"
+	ks 0 "${trust[@]}" --json
+	[ "$(accepted rsa builtin) $(accepted rsa db) $(accepted ec db)" = 'no no no' ]
+	[ "$(accepted rsa dbx) $(accepted ec MOKX)" = 'no no' ]
+	[ "$(fact refused_hashes)" = 3 ]
+	ks 0 "${trust[@]}"
+	says 'CN=the rsa key +builtin +refused'
+	says '^hashes in dbx and MOKX: 3'
+}
+
+@test "what waits for the next boot is not there yet" {
+	image "$DEBIAN"
+	listed rsa | variable MokNew "$SHIM"
+	ks 0 "${trust[@]}" --json
+	[ "$(accepted rsa MokNew)" = no ]
+	ks 0 "${trust[@]}"
+	says 'CN=the rsa key +MokNew +at the next boot'
+}
+
+@test "enforced, or not, or nobody can say" {
+	image "$DEBIAN"
+	config CONFIG_MODULE_SIG=y
+	ks 0 "${trust[@]}" --json
+	[ "$(fact module_sig) $(fact enforced) $(fact secure_boot)" = 'yes unknown unknown' ]
+	config CONFIG_MODULE_SIG=y CONFIG_MODULE_SIG_FORCE=y
+	ks 0 "${trust[@]}" --json
+	[ "$(fact enforced)" = yes ]
+	config '# CONFIG_MODULE_SIG is not set'
+	ks 0 "${trust[@]}" --json
+	[ "$(fact module_sig) $(fact enforced)" = 'no no' ]
+	config CONFIG_MODULE_SIG=y CONFIG_LOCK_DOWN_IN_EFI_SECURE_BOOT=y
+	printf '\0' | variable SecureBoot "$GLOBAL"
+	ks 0 "${trust[@]}" --json
+	[ "$(fact enforced) $(fact secure_boot)" = 'unknown no' ]
+	printf '\1' | variable SecureBoot "$GLOBAL"
+	ks 0 "${trust[@]}" --json
+	[ "$(fact enforced) $(fact secure_boot)" = 'yes yes' ]
+	rm "$tree/build/.config"
+	ks 0 "${trust[@]}" --json
+	[ "$(fact module_sig)" = unknown ]
+}
+
+@test "another root has no firmware, unless it is named" {
+	image "$DEBIAN"
+	listed rsa | variable db "$SECURITY"
+	ks 0 trust "${here[@]}" --json
+	[ "$(jq '.kernels[].certificates | length' <<<"$output")" = 0 ]
+	[ "$(fact secure_boot)" = unknown ]
+}
+
+@test "damaged variables and images: said, and the rest is shown" {
+	image "$DEBIAN" ec
+	listed rsa | head -c 300 | variable db "$SECURITY"
+	listed rsa | variable MokListRT "$SHIM"
+	printf 'x' >"$efi/dbx-$SECURITY"
+	ks 0 "${trust[@]}" --json
+	[ "$(accepted rsa MOK) $(accepted ec builtin)" = 'yes yes' ]
+	warns 'not seen: .*dbx'
+	warns 'not seen: db: '
+	head -c 3000 /dev/urandom >"$root/boot/vmlinuz-$V"
+	ks 0 "${trust[@]}" --json
+	[ "$(accepted rsa MOK)" = unknown ]
+	warns "not seen: /boot/vmlinuz-$V: "
+}
+
+@test "what may not be read is said, not taken for absent" {
+	image "$DEBIAN" ec
+	listed rsa | variable db "$SECURITY"
+	let_nobody_in
+	chmod 0 "$root/boot/vmlinuz-$V" "$efi/db-$SECURITY"
+	[ "$(id -u)" != 0 ] || chown 0:0 "$root/boot/vmlinuz-$V" "$efi/db-$SECURITY"
+	not nobody cat "$root/boot/vmlinuz-$V"
+	not nobody cat "$efi/db-$SECURITY"
+	run --separate-stderr nobody "$KERNEL_SIGN" "${trust[@]}" --json
+	ended 0
+	warns "not seen: .*vmlinuz-$V: .*Permission denied"
+	warns "not seen: .*db-$SECURITY: .*Permission denied"
+	[ "$(jq '.kernels[].unseen | length' <<<"$output")" = 2 ]
+}
+
+@test "every kernel with -k all; names that nobody has are errors" {
+	image "$DEBIAN" rsa
+	mkdir -p "$root/lib/modules/6.99-other"
+	ks 0 trust --root "$root" -k all --json
+	[ "$(jq -r '[.kernels[].kernel] | join(" ")' <<<"$output")" = "$V 6.99-other" ]
+	ks 1 trust --root "$root" -k 1.2.3
+	warns 'no kernel 1.2.3'
+	ks 2 trust --root "$root" some.ko
+	warns 'takes no operand'
+}
