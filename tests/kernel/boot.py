@@ -23,6 +23,11 @@ LOADING = ("file", "compressed", "memory", "keep")
 PATIENCE = 300
 
 
+def loaded_name(path):
+    """The name that the module in this file has in the kernel."""
+    return os.path.basename(path).partition(".ko")[0].replace("-", "_")
+
+
 class BootError(Exception):
     """A boot that tells nothing."""
 
@@ -44,7 +49,7 @@ class Kernel:
         lines = judge.read(os.path.join(self.modules, "modules.dep")).decode().splitlines()
         for line in lines:
             path, _, needed = line.partition(":")
-            if re.sub(r"\.ko.*", "", os.path.basename(path)).replace("-", "_") == name.replace("-", "_"):
+            if loaded_name(path) == loaded_name(name):
                 return [os.path.join(self.modules, part) for part in (*reversed(needed.split()), path)]
         raise judge.Fault(f"{self.label} has no module {name}")
 
@@ -123,8 +128,7 @@ class Archive:
 def keeping(kernel, name):
     """The jobs that load a module of the kernel's own, with what it needs."""
     for path in kernel.paths(name):
-        short = re.sub(r"\.ko.*", "", os.path.basename(path)).replace("-", "_")
-        yield Job(f"preload {short}", "keep", judge.content(path), short)
+        yield Job(f"preload {loaded_name(path)}", "keep", judge.content(path), loaded_name(path))
 
 
 def initrd(jobs, trees):

@@ -98,7 +98,8 @@ def raises(function, *arguments):
 def doubt_boots(kernel):
     """Answers that lack something, and a kernel that does not come to its end."""
     jobs = [Job("a", "file", b"x", "a"), Job("b", "file", b"x", "b")]
-    right = ["answer\ta\t0\t0\t", "kernel\ta\ta message", "answer\tb\t129\t0\tE"]
+    right = ["\t".join(words) for words in (("answer", "a", "0", "0", ""), ("kernel", "a", "a message"),
+                                            ("answer", "b", "129", "0", "E"))]
     expected = {"a": Answer("", ("a message",)), "b": Answer("EKEYREJECTED", (), "E")}
     faults = [] if boot.read_answers(jobs, right) == expected else ["right answers are not read"]
     wrong = {"no answer": right[:2], "an answer too many": right + right[:1], "a fault": right + ["fault\ta\tcannot"]}

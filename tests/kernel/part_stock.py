@@ -9,10 +9,11 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 import doubt
+import forge
 import judge
 import kernels
 import oracle
-from boot import Job, boot, dumped
+from boot import Job, boot, dumped, keeping
 from cases import KNOWN, Cases
 from signing import make_keys, program, signed
 
@@ -21,19 +22,17 @@ MODULES = ("nls_ascii", "nls_utf8", "dummy")
 FIRST, LATER = "as it starts", "with {}"
 TWINS = ("pair", "pair_twin")  # two keys; their certificates have one name and serial number
 NOTHING = {"error": "nothing"}
-NO_ELF = "ELF|empty|[Nn]ot a (kernel )?module"
+NO_MODULE = "an empty file|not a kernel module|truncated ELF module"
 KEY_GROUP = "key, digest, signer id"
 
 
 def makes_sha3_of_ecdsa(keys):
     """OpenSSL 3.2 and later."""
-    with tempfile.TemporaryDirectory() as scratch:
-        path = os.path.join(scratch, "data")
-        with open(path, "wb") as file:
-            file.write(b"data")
-        return not judge.run(["openssl", "cms", "-sign", "-binary", "-nocerts", "-noattr", "-md", "sha3-256", "-signer",
-                              keys["ec"].pem, "-inkey", keys["ec"].private, "-in", path, "-outform", "DER",
-                              "-out", os.path.join(scratch, "out")])[0]
+    try:
+        forge.cms(b"data", keys["ec"].pair, "sha3-256", *forge.PLAIN)
+    except judge.Fault:
+        return False
+    return True
 
 
 class Subject:
@@ -94,8 +93,7 @@ class Subject:
         """One after the other in one boot: what is loaded for a later state stays."""
         for state, _, module, rows in self.states():
             if module:
-                for number, path in enumerate(self.kernel.paths(module)):
-                    yield Job(f"{state} {number}", "keep", judge.content(path), loaded_name(path))
+                yield from keeping(self.kernel, module)
             for row in rows:
                 yield Job(f"{state}: {row.id}", row.way, row.data, row.module)
         yield from self.twins
@@ -117,10 +115,6 @@ class Subject:
                 yield row, says, cell, answer
 
 
-def loaded_name(path):
-    return os.path.basename(path).partition(".")[0].replace("-", "_")
-
-
 def modules_of(answer):
     try:
         return json.loads(answer[1])["modules"]
@@ -131,7 +125,7 @@ def modules_of(answer):
 def told(module, row):
     """The verdict, and what differs of the first signer."""
     if module["error"]:
-        return "no module" if re.search(NO_ELF, module["error"]) else module["error"]
+        return "no module" if re.search(NO_MODULE, module["error"]) else module["error"]
     verdict = module["verdict"]
     if not row.signer:
         return verdict
@@ -193,6 +187,7 @@ def claim_boot(tap, report, subject, enforce, answers):
 def check(tap, report):
     with tempfile.TemporaryDirectory(prefix="stock.") as folder:
         keys = make_keys(os.path.join(folder, "keys"))
+        tap.note(f"ECDSA with SHA-3: {'as well' if makes_sha3_of_ecdsa(keys) else 'not with this OpenSSL'}")
         # Two processors; each kernel's cases are made, then it boots twice.
         with ThreadPoolExecutor(2) as pool:
             subjects = list(pool.map(lambda suite: Subject(suite, keys, folder), kernels.SUITES))
