@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """check.py PART...: each part is a file part_PART.py with a function check(tap, report), which makes claims, and
 puts every answer of a kernel into the report."""
