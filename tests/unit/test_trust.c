@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/* What the running kernel says of itself, out of /proc and /sys trees made by hand. */
+#include "fixture.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/trust.h"
+
+#define SIG_ENFORCE "/sys/module/module/parameters/sig_enforce"
+#define LOCKDOWN "/sys/kernel/security/lockdown"
+
+/* LIVE holds these; NULL is for a file that is not there. */
+struct seen {
+	const char *config, *sig_enforce, *lockdown;
+};
+
+static void put(const char *path, const char *text)
+{
+	if (text)
+		write_text(in_scratch("%s", path), text);
+}
+
+static void ask(const struct seen *seen, bool is_running, struct ks_trust *trust)
+{
+	static char root[PATH_MAX + 8], live[PATH_MAX + 8];
+	struct ks_kernel kernel = { .version = (char *)(uintptr_t) "6.1",
+				    .dir = (char *)(uintptr_t) "/lib/modules/6.1" };
+	struct ks_trust_search search = {
+		.root = root, .kernel = &kernel, .is_running = is_running, .live = live
+	};
+
+	snprintf(root, sizeof(root), "%s/root", scratch);
+	snprintf(live, sizeof(live), "%s/live", scratch);
+	make_dirs(in_scratch("live"));
+	put("root/lib/modules/6.1/build/.config", seen->config);
+	put("live" SIG_ENFORCE, seen->sig_enforce);
+	put("live" LOCKDOWN, seen->lockdown);
+	assert_ok(ks_trust_find(&search, trust, &error));
+}
+
+static void whether_it_enforces(void **state)
+{
+	static const char config[] = "CONFIG_MODULES=y\nCONFIG_MODULE_SIG=y\n";
+	static const char forced[] =
+		"CONFIG_MODULES=y\nCONFIG_MODULE_SIG=y\nCONFIG_MODULE_SIG_FORCE=y\n";
+	static const char without[] = "CONFIG_MODULES=y\n# CONFIG_MODULE_SIG is not set\n";
+	static const char none[] = "[none] integrity confidentiality\n";
+	static const struct {
+		struct seen seen;
+		enum ks_answer enforced;
+		const char *why, *lockdown;
+	} cases[] = {
+		{ { config, "Y\n", none }, KS_YES, "sig_enforce is set", "none" },
+		{ { config, "N\n", none }, KS_NO, "not set", "none" },
+		{ { config, "N\n", "none [integrity] confidentiality\n" },
+		  KS_YES,
+		  "locked down",
+		  "integrity" },
+		{ { config, "N\n", "none integrity [confidentiality]\n" },
+		  KS_YES,
+		  "locked down",
+		  "confidentiality" },
+		{ { config, "N\n", NULL }, KS_UNKNOWN, "cannot be seen", NULL },
+		{ { config, NULL, none }, KS_UNKNOWN, "cannot be seen", "none" },
+		{ { config, "N\n", "no brackets at all\n" }, KS_UNKNOWN, "cannot be seen", NULL },
+		{ { config, "Y\n", NULL }, KS_YES, "sig_enforce is set", NULL },
+		{ { forced, NULL, NULL }, KS_YES, "CONFIG_MODULE_SIG_FORCE", NULL },
+		{ { without, "Y\n", none }, KS_NO, "CONFIG_MODULE_SIG is not set", NULL },
+		{ { NULL, "Y\n", none }, KS_YES, "sig_enforce is set", "none" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		KS_TRUST trust = { 0 };
+		void *again = NULL;
+
+		ask(&cases[i].seen, true, &trust);
+		assert_int_equal(trust.enforced, cases[i].enforced);
+		assert_non_null(strstr(trust.enforced_why, cases[i].why));
+		if (cases[i].lockdown)
+			assert_string_equal(trust.lockdown, cases[i].lockdown);
+		else
+			assert_null(trust.lockdown);
+		assert_int_equal(trust.is_running, true);
+		assert_int_equal(scratch_remove(&again), 0);
+		assert_int_equal(scratch_make(&again), 0);
+	}
+}
+
+static void a_kernel_that_does_not_run_is_not_asked(void **state)
+{
+	static const struct seen seen = { "CONFIG_MODULES=y\nCONFIG_MODULE_SIG=y\n", "Y\n",
+					  "none [integrity] confidentiality\n" };
+	KS_TRUST trust = { 0 };
+
+	(void)state;
+	ask(&seen, false, &trust);
+	assert_int_equal(trust.enforced, KS_UNKNOWN);
+	assert_null(trust.lockdown);
+	assert_int_equal(trust.module_sig, KS_YES);
+}
+
+static int find_as_nobody(void *arg)
+{
+	const struct ks_trust_search *search = arg;
+	KS_TRUST trust = { 0 };
+
+	if (!ks_trust_find(search, &trust, &error))
+		return 1;
+	for (size_t i = 0; i < trust.unseen.count; i++)
+		if (strstr(trust.unseen.item[i], SIG_ENFORCE ": ") &&
+		    strstr(trust.unseen.item[i], "Permission denied"))
+			return trust.enforced == KS_UNKNOWN ? 0 : 2;
+	return 3;
+}
+
+static void what_may_not_be_read_is_unknown(void **state)
+{
+	static const struct seen seen = { "CONFIG_MODULES=y\nCONFIG_MODULE_SIG=y\n", "N\n",
+					  "[none] integrity\n" };
+	char root[PATH_MAX], live[PATH_MAX];
+	struct ks_kernel kernel = { .version = (char *)(uintptr_t) "6.1",
+				    .dir = (char *)(uintptr_t) "/lib/modules/6.1" };
+	struct ks_trust_search search = { root, &kernel, true, live, NULL };
+	KS_TRUST trust = { 0 };
+
+	(void)state;
+	ask(&seen, true, &trust);
+	strcpy(root, in_scratch("root"));
+	strcpy(live, in_scratch("live"));
+	assert_int_equal(chmod(in_scratch("live" SIG_ENFORCE), 0), 0);
+	assert_int_equal(run_as_nobody(find_as_nobody, &search), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		scratch_test(whether_it_enforces),
+		scratch_test(a_kernel_that_does_not_run_is_not_asked),
+		scratch_test(what_may_not_be_read_is_unknown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, free_identities);
+}
