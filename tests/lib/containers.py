@@ -30,6 +30,20 @@ def packed(data, *command):
     return out
 
 
+def xz(data, *options):
+    return packed(data, "xz", "-c", *options)
+
+
+def zstd(data, *options):
+    # The size is known of a file, and not of a pipe.
+    with tempfile.TemporaryDirectory() as scratch:
+        return packed(b"", "zstd", "-qc", *options, write(os.path.join(scratch, "module.ko"), data))
+
+
+def gzip(data, *options):
+    return packed(data, "gzip", "-nc", *options)
+
+
 def gzip_with(data, flags, field):
     """A gzip file whose header has more in it than a kernel's reader knows (RFC 1952)."""
     deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
@@ -44,37 +58,28 @@ def containers(data):
     """{name: (bytes, what a kernel's reader of that format has against it or None)}"""
     half = len(data) // 2
     halves = (data[:half], data[half:])
-
-    def xz(*options, of=data):
-        return packed(of, "xz", "-c", *options)
-
-    def zstd(*options, of=data):
-        # The size is known of a file, and not of a pipe.
-        with tempfile.TemporaryDirectory() as scratch:
-            return packed(b"", "zstd", "-qc", *options, write(os.path.join(scratch, "module.ko"), of))
-
     crc32 = "--check=crc32"
     return {
         "plain.ko": (data, None),
-        "as-built.ko.xz": (xz(crc32, "--lzma2=dict=1MiB"), None),
-        "no-check.ko.xz": (xz("--check=none"), None),
-        "large-dictionary.ko.xz": (xz(crc32, "--lzma2=dict=64MiB"), None),
-        "several-blocks.ko.xz": (xz(crc32, "--block-size=1024"), None),
-        "x86.ko.xz": (xz(crc32, "--x86", "--lzma2"), None),
-        "crc64.ko.xz": (xz("--check=crc64"), "CRC-?64"),
-        "default.ko.xz": (xz(), "CRC-?64"),
-        "sha256.ko.xz": (xz("--check=sha256"), "SHA-?256"),
-        "two-streams.ko.xz": (b"".join(xz(crc32, of=part) for part in halves), "stream"),
-        "delta.ko.xz": (xz(crc32, "--delta", "--lzma2"), "delta|filter"),
-        "as-built.ko.gz": (packed(data, "gzip", "-nc"), None),
+        "as-built.ko.xz": (xz(data, crc32, "--lzma2=dict=1MiB"), None),
+        "no-check.ko.xz": (xz(data, "--check=none"), None),
+        "large-dictionary.ko.xz": (xz(data, crc32, "--lzma2=dict=64MiB"), None),
+        "several-blocks.ko.xz": (xz(data, crc32, "--block-size=1024"), None),
+        "x86.ko.xz": (xz(data, crc32, "--x86", "--lzma2"), None),
+        "crc64.ko.xz": (xz(data, "--check=crc64"), "CRC-?64"),
+        "default.ko.xz": (xz(data), "CRC-?64"),
+        "sha256.ko.xz": (xz(data, "--check=sha256"), "SHA-?256"),
+        "two-streams.ko.xz": (b"".join(xz(part, crc32) for part in halves), "stream"),
+        "delta.ko.xz": (xz(data, crc32, "--delta", "--lzma2"), "delta|filter"),
+        "as-built.ko.gz": (gzip(data), None),
         "name.ko.gz": (gzip_with(data, 8, b"module.ko\0"), None),
         "extra.ko.gz": (gzip_with(data, 4, b"\x04\x00ABCD"), "extra"),
         "comment.ko.gz": (gzip_with(data, 16, b"comment\0"), "comment"),
         "header-crc.ko.gz": (gzip_with(data, 2, b""), "CRC|checksum"),
-        "two-members.ko.gz": (b"".join(packed(part, "gzip", "-nc") for part in halves), "member"),
-        "as-built.ko.zst": (zstd(), None),
-        "no-check.ko.zst": (zstd("--no-check"), None),
-        "two-frames.ko.zst": (b"".join(zstd(of=part) for part in halves), "frame"),
+        "two-members.ko.gz": (b"".join(gzip(part) for part in halves), "member"),
+        "as-built.ko.zst": (zstd(data), None),
+        "no-check.ko.zst": (zstd(data, "--no-check"), None),
+        "two-frames.ko.zst": (b"".join(zstd(part) for part in halves), "frame"),
         # A kernel takes it, kmod 34 does not: so there is something to be said, but not "no".
         "no-size.ko.zst": (packed(data, "zstd", "-qc"), "size"),
     }
