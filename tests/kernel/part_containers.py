@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: MIT
+"""Every container that our codecs write, through everybody who reads modules: the kernel itself, kmod 30 and kmod
+34. And those in which a good module is lost."""
+import dataclasses
+import os
+import shutil
+import subprocess
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+
+import asking
+import forms
+import judge
+import kernels
+from asking import Ask
+from boot import TOP, Job
+from oracle import LOADS, UNSIGNED, Says
+from part_stock import claim_cells
+from signing import make_keys, program, signed
+
+# Large enough for several blocks and pages, without needs of its own; a kernel has it.
+MODULE = "nls_cp949"
+MODPROBED = ("as-built.ko.xz", "as-built.ko.zst", "plain.ko")
+
+
+@dataclasses.dataclass(frozen=True)
+class Kmod:
+    """UNPACKS are the formats that it reads by itself; those of the kernel it LEAVES to that one. It ANSWERS so to what
+    it does not read; ONE_CALL tells whether its zstd needs one frame with a content size."""
+
+    suite: str
+    name: str
+    unpacks: frozenset
+    leaves: bool
+    one_call: bool
+    answers: Says
+
+    @property
+    def root(self):
+        return os.path.join(TOP, "kmod", self.suite, "root")
+
+
+KMODS = (
+    # Debian builds it without zlib: a .ko.gz goes to the kernel as if it were plain.
+    Kmod("bookworm", "kmod 30", frozenset({"none", "xz", "zstd"}), False, False, UNSIGNED),
+    # Here it knows the magic, and has no decoder.
+    Kmod("trixie", "kmod 34", frozenset({"none", "xz", "zstd"}), True, True, Says(errno="ENOSYS")),
+)
+NO_READER = Says(errno="ENOTSUP")  # EOPNOTSUPP by another name: CONFIG_MODULE_DECOMPRESS is off
+
+
+def by_kernel(kernel, name, lost):
+    """What the kernel's own reader says to a container; LOST is None for a good one."""
+    if not kernel.reads:
+        return NO_READER
+    if forms.format_of(name) not in kernel.reads:
+        return forms.not_a(*kernel.reads)
+    return lost.kernel if lost else LOADS
+
+
+def by_kmod(kmod, kernel, name, lost):
+    form = forms.format_of(name)
+    if form not in kmod.unpacks:
+        return kmod.answers
+    if kmod.leaves and form in kernel.reads:
+        return by_kernel(kernel, name, lost)
+    if not lost:
+        return LOADS
+    # Its own errors leave no message of the kernel's.
+    return lost.call if kmod.one_call and form == "zstd" else lost.stream
+
+
+class Subject:
+    """One kernel's module in every form, signed by the program under test in one run."""
+
+    def __init__(self, kernel, image, key, digest, folder):
+        self.kernel, self.image, self.key, self.folder = kernel, image, key, folder
+        os.mkdir(folder)
+        self.made = forms.every_form(image)
+        for name, data in self.made.items():
+            with open(self.path(name), "wb") as file:
+                file.write(data)
+        self.outcome = program("sign", "--key", key.private, "--cert", key.pem, "--hash", digest,
+                               *map(self.path, self.made))
+        self.signed = {name: judge.read(self.path(name)) for name in self.made}
+        self.lost = forms.lost_forms(signed(image, key, digest), image)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def faults(self):
+        """Of what was written, as far as it can be told without a kernel."""
+        status, out, err = self.outcome
+        faults = [f"exit status {status}: {out}{err}"] if status else []
+        for name, data in self.made.items():
+            if self.signed[name] == data:
+                faults.append(f"{name}: not written")
+            faults += judge.judge_signed(self.path(name), self.key.pem, judge.digest(self.image))
+            faults += judge.judge_container(self.path(name))
+        return faults
+
+    def files(self, readable):
+        """(name, data, Lost or None) in formats that are READABLE; of the others one each will do."""
+        everything = [(name, data, None) for name, data in self.signed.items()]
+        everything += [(name, lost.data, lost) for name, lost in self.lost.items()]
+        others = set()
+        for name, data, lost in everything:
+            form = forms.format_of(name)
+            if form in readable or not (lost or form in others):
+                yield name, data, lost
+                others.add(form)
+
+    def ask_kernel(self):
+        for name, data, lost in self.files(self.kernel.reads):
+            if forms.format_of(name) != "none":
+                job = Job(case("the kernel", name, lost), "compressed", data, MODULE)
+                yield Ask("the kernel", job, by_kernel(self.kernel, name, lost))
+
+    def ask_kmod(self, kmod):
+        for name, data, lost in self.files(kmod.unpacks):
+            job = Job(case(kmod.name, name, lost), "exec", data, MODULE, kmod.name, ("/sbin/insmod", "@"), suffix(name))
+            yield Ask(kmod.name, job, by_kmod(kmod, self.kernel, name, lost))
+
+    def tree(self, kmod):
+        """Its root, with a directory for each form that modprobe finds below it."""
+        root = self.path(kmod.name)
+        shutil.copytree(kmod.root, root, symlinks=True)
+        for name in MODPROBED:
+            base = os.path.join(root, name)
+            updates = os.path.join(base, "lib/modules", self.kernel.release, "updates")
+            os.makedirs(updates)
+            shutil.copyfile(self.path(name), os.path.join(updates, MODULE + suffix(name)))
+            subprocess.run(["depmod", "-b", base, self.kernel.release], check=True, capture_output=True)
+        return root
+
+    def ask_modprobe(self, kmod):
+        for name in MODPROBED:
+            job = Job(f"{kmod.name}'s modprobe: {name}", "exec", b"", MODULE, kmod.name,
+                      ("/sbin/modprobe", "-d", "/" + name, MODULE))
+            yield Ask(f"{kmod.name}'s modprobe", job, LOADS)
+
+    def ask(self):
+        """[(Ask, cell, answer)]"""
+        asks = list(self.ask_kernel())
+        for kmod in KMODS:
+            asks += [*self.ask_kmod(kmod), *self.ask_modprobe(kmod)]
+        return asking.ask("containers", self.kernel.label, self.kernel, asks, db=[self.key.der],
+                          trees={kmod.name: self.tree(kmod) for kmod in KMODS})[0]
+
+
+def case(reader, name, lost):
+    return f"{reader}: {'lost: ' if lost else ''}{name}"
+
+
+def suffix(name):
+    return name[name.index(".ko") :]
+
+
+def fetch(suite):
+    command = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "fetch-kmod"), suite]
+    status, out, err = judge.run(command)
+    if status:
+        raise judge.Fault(f"{' '.join(command)}: {out.decode()}{err}")
+
+
+def check_subject(tap, report, one, found):
+    label = f"containers, {one.kernel.label}"
+    tap.claim(f"{label}: sign takes {len(one.made)} forms; each comes out as the kernel's build packs", one.faults())
+    claim_cells(tap, label, [cell for _, cell, _ in found])
+    tap.claim(f"{label}: doubt: wrong answers are found", asking.doubt(found))
+    for _, cell, _ in found:
+        report.add(cell)
+
+
+def check(tap, report):
+    for kmod in KMODS:
+        fetch(kmod.suite)
+    with tempfile.TemporaryDirectory(prefix="containers.") as folder:
+        key = make_keys(os.path.join(folder, "keys"))["rsa"]
+
+        def subject(suite):
+            kernel = kernels.stock(suite)
+            return Subject(kernel, kernel.image(MODULE), key, "sha256", os.path.join(folder, suite))
+
+        with ThreadPoolExecutor(2) as pool:
+            subjects = list(pool.map(subject, kernels.SUITES))
+            answers = list(pool.map(Subject.ask, subjects))
+        for one, found in zip(subjects, answers):
+            check_subject(tap, report, one, found)
