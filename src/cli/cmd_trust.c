@@ -29,13 +29,15 @@ static bool is_to_be_trusted(enum ks_origin origin)
 /* What becomes of a certificate in this kernel. */
 static const char *fate(const struct ks_trusted *item)
 {
+	static const char *const of_refusals[] = { "refused, or overlooked: unknown",
+						   "overlooked by this kernel", "refused" };
+
 	if (item->origin == KS_ORIGIN_MOK_NEW)
 		return "at the next boot, if MokManager is told so";
 	if (item->origin == KS_ORIGIN_MOK_DEL)
 		return "to be removed at the next boot";
-	if (!is_to_be_trusted(item->origin))
-		return "refused";
-	return item->refused == KS_YES ? "refused" : ks_answer_name(item->counts);
+	return is_to_be_trusted(item->origin) ? ks_answer_name(item->counts) :
+						of_refusals[item->counts];
 }
 
 static void add_row(struct report_table *table, const struct ks_trusted *item)
@@ -103,9 +105,10 @@ static struct json_object *item_json(const struct ks_trusted *item)
 	json_object_object_add(o, "from", report_text(ks_origin_name(item->origin)));
 	json_object_object_add(
 		o, "accepted",
-		report_text(is_to_be_trusted(item->origin) && item->refused != KS_YES ?
-				    ks_answer_name(item->counts) :
-				    "no"));
+		report_text(is_to_be_trusted(item->origin) ? ks_answer_name(item->counts) : "no"));
+	json_object_object_add(
+		o, "refused",
+		report_text(is_to_be_trusted(item->origin) ? NULL : ks_answer_name(item->counts)));
 	return o;
 }
 

@@ -27,7 +27,7 @@ static const struct {
 	{ "debian-kernel@lists.debian.org",
 	  6001,
 	  7000,
-	  { "Debian 6.x: builtin, MOK always, then db", KS_YES, KS_YES, KS_YES, KS_UNKNOWN } },
+	  { "Debian 6.x: builtin, MOK always, then db", KS_YES, KS_YES, KS_YES, KS_YES } },
 	/* Without MokListTrustedRT a MOK is in the platform keyring, which is asked as well. */
 	{ "debian-kernel@lists.debian.org",
 	  7000,
@@ -78,7 +78,7 @@ static bool add(struct ks_trust *trust, const struct ks_certs *certs, enum ks_or
 		}
 		X509_up_ref(certs->item[i]);
 		trust->item[trust->count++] =
-			(struct ks_trusted){ certs->item[i], origin, KS_UNKNOWN, KS_NO };
+			(struct ks_trusted){ certs->item[i], origin, KS_UNKNOWN };
 	}
 	return true;
 }
@@ -163,45 +163,47 @@ static bool choose_rule(struct ks_trust *trust, const char *builder, struct ks_e
 			       builder);
 }
 
-static enum ks_answer counts(const struct ks_trust *trust, enum ks_origin origin)
-{
-	const struct ks_trust_rule *rule = trust->rule;
-
-	switch (origin) {
-	case KS_ORIGIN_BUILTIN:
-	case KS_ORIGIN_REVOKED:
-		return KS_YES;
-	case KS_ORIGIN_MOK:
-		return trust->mok_trusted == KS_YES ? rule->trusted_mok : rule->mok;
-	case KS_ORIGIN_DB:
-		return rule->db;
-	case KS_ORIGIN_DBX:
-	case KS_ORIGIN_MOKX:
-		return KS_YES;
-	case KS_ORIGIN_MOK_NEW:
-	case KS_ORIGIN_MOK_DEL:
-		break;
-	}
-	return KS_NO;
-}
-
 static bool is_refusal(enum ks_origin origin)
 {
 	return origin == KS_ORIGIN_DBX || origin == KS_ORIGIN_MOKX || origin == KS_ORIGIN_REVOKED;
 }
 
-/* Of the same certificate in dbx, MOKX or the revoked ones; hashes are of files, not of these. */
-static void settle(struct ks_trust *trust)
+static bool is_listed_as_refused(const struct ks_trust *trust, const X509 *cert)
 {
-	for (size_t i = 0; i < trust->count; i++) {
-		struct ks_trusted *item = &trust->item[i];
+	for (size_t i = 0; i < trust->count; i++)
+		if (is_refusal(trust->item[i].origin) && X509_cmp(trust->item[i].cert, cert) == 0)
+			return true;
+	return false;
+}
 
-		item->counts = counts(trust, item->origin);
-		for (size_t k = 0; k < trust->count; k++)
-			if (is_refusal(trust->item[k].origin) && !is_refusal(item->origin) &&
-			    X509_cmp(trust->item[k].cert, item->cert) == 0)
-				item->refused = KS_YES;
+/* Whether the kernel has it in a keyring that modules are checked with. */
+static enum ks_answer is_trusted(const struct ks_trust *trust, enum ks_origin origin)
+{
+	const struct ks_trust_rule *rule = trust->rule;
+
+	switch (origin) {
+	case KS_ORIGIN_BUILTIN:
+		return KS_YES;
+	case KS_ORIGIN_MOK:
+		return trust->mok_trusted == KS_YES ? rule->trusted_mok : rule->mok;
+	case KS_ORIGIN_DB:
+		return rule->db;
+	default:
+		return KS_NO;
 	}
+}
+
+static enum ks_answer counts(const struct ks_trust *trust, const struct ks_trusted *item)
+{
+	enum ks_answer trusted = is_trusted(trust, item->origin);
+
+	if (is_refusal(item->origin))
+		return trust->revocation;
+	if (trusted == KS_NO || !is_listed_as_refused(trust, item->cert))
+		return trusted;
+	return trust->revocation == KS_YES ? KS_NO :
+	       trust->revocation == KS_NO  ? trusted :
+					     KS_UNKNOWN;
 }
 
 /* Firmware and shim */
@@ -353,10 +355,12 @@ static bool find_enforcement(const struct ks_trust_search *s, struct ks_trust *t
 	if (!read_config(s, "CONFIG_MODULES", &modules, err) ||
 	    !read_config(s, "CONFIG_MODULE_SIG", &trust->module_sig, err) ||
 	    !read_config(s, "CONFIG_MODULE_SIG_FORCE", &force, err) ||
+	    !read_config(s, "CONFIG_SYSTEM_REVOCATION_LIST", &trust->revocation, err) ||
 	    !read_config(s, "CONFIG_LOCK_DOWN_IN_EFI_SECURE_BOOT", &locks_down, err))
 		return false;
+	/* A config without modules is none of this kernel's. */
 	if (modules != KS_YES)
-		trust->module_sig = KS_UNKNOWN; /* no config of this kernel was found */
+		trust->module_sig = trust->revocation = KS_UNKNOWN;
 	if (trust->module_sig == KS_NO)
 		return enforces(trust, KS_NO, "CONFIG_MODULE_SIG is not set", err);
 	if (force == KS_YES)
@@ -378,7 +382,8 @@ static bool find(const struct ks_trust_search *s, struct ks_trust *trust, struct
 	    !read_image(s, trust, &builder, err) || !read_firmware(s, trust, err) ||
 	    !find_enforcement(s, trust, err) || !choose_rule(trust, builder, err))
 		return false;
-	settle(trust);
+	for (size_t i = 0; i < trust->count; i++)
+		trust->item[i].counts = counts(trust, &trust->item[i]);
 	return true;
 }
 

@@ -36,8 +36,7 @@ struct ks_trust_rule {
 struct ks_trusted {
 	X509 *cert;
 	enum ks_origin origin;
-	enum ks_answer counts;	/* of what is to be trusted: whether this kernel does */
-	enum ks_answer refused; /* whether it is among what this kernel refuses */
+	enum ks_answer counts; /* whether the kernel does with it what its origin is for */
 };
 
 struct ks_trust {
@@ -52,6 +51,7 @@ struct ks_trust {
 	char *rule_why;		    /* what the rule was chosen by */
 	char *image;		    /* the file that was read, or NULL */
 	enum ks_answer mok_trusted; /* MokListTrustedRT */
+	enum ks_answer revocation;  /* CONFIG_SYSTEM_REVOCATION_LIST: it looks at dbx and MOKX */
 	struct ks_trusted *item;
 	size_t count, cap;
 	size_t refused_hashes;	  /* in dbx and MOKX */
