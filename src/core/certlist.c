@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/certlist.h"
 
+#include <elf.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/number.h"
 
@@ -16,11 +18,18 @@ enum {
 	/* A kernel costs some hundreds; without a limit a file of nothing but headers takes hours. */
 	EFFORT_START = 256,
 	EFFORT_MAX = 1 << 20,
+	/* Documentation/arch/arm64/booting.rst */
+	IMAGE_HEADER = 64,
+	IMAGE_MAGIC = 56,
+	ARM64_FLAGS = 24,
+	ARM64_BIG_ENDIAN = 1,
 };
 
-/* An unsigned long of the kernel's. */
+#define ARM64_MAGIC "ARM\x64"
+
+/* How this kernel has a number. */
 struct form {
-	size_t width;
+	size_t width; /* of an unsigned long */
 	bool little_endian;
 };
 
@@ -38,27 +47,35 @@ struct list {
 
 struct search {
 	struct ks_view kernel;
+	struct form form;
 	struct list list[LISTS_MAX];
 	size_t count;
 	size_t effort;
 };
 
-static uint64_t get(struct ks_view kernel, size_t at, struct form form)
+/* An Image has 64 bits, as far as it is known, and says its byte order on arm64 only. */
+static struct form form_of(struct ks_view kernel)
 {
-	return ks_number(kernel.data + at, form.width, form.little_endian);
+	struct form form = { 8, true };
+
+	if (kernel.len < IMAGE_HEADER)
+		return form;
+	if (ks_view_starts_with(kernel, ELFMAG, SELFMAG)) {
+		form.width = kernel.data[EI_CLASS] == ELFCLASS32 ? 4 : 8;
+		form.little_endian = kernel.data[EI_DATA] != ELFDATA2MSB;
+	} else if (memcmp(kernel.data + IMAGE_MAGIC, ARM64_MAGIC, 4) == 0) {
+		form.little_endian = !(kernel.data[ARM64_FLAGS] & ARM64_BIG_ENDIAN);
+	}
+	return form;
 }
 
-/* Whether a long, in any form that a kernel has it in, stands at AT and is VALUE. */
-static bool find_form(struct ks_view kernel, size_t at, size_t value, struct form *form)
+/* Whether a number of WIDTH bytes stands at AT and is VALUE. */
+static bool has_number(const struct search *search, size_t at, size_t width, size_t value)
 {
-	static const struct form forms[] = { { 8, true }, { 8, false }, { 4, true }, { 4, false } };
+	struct ks_view kernel = search->kernel;
 
-	for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
-		*form = forms[i];
-		if (kernel.len - at >= form->width && get(kernel, at, *form) == value)
-			return true;
-	}
-	return false;
+	return at <= kernel.len && kernel.len - at >= width &&
+	       ks_number(kernel.data + at, width, search->form.little_endian) == value;
 }
 
 /* The next byte from AT on that is not zero; the kernel's end where there is none near. */
@@ -89,36 +106,38 @@ static size_t cert_len(struct ks_view kernel, size_t at)
 }
 
 /* Where the length of the certificates [START, END) stands, the last of which has LAST bytes. */
-static bool find_length(struct ks_view kernel, size_t start, size_t end, size_t last, size_t *at,
-			struct form *form)
+static bool find_length(const struct search *search, size_t start, size_t end, size_t last,
+			size_t *at)
 {
-	size_t used;
+	size_t width = search->form.width;
+	size_t number = skip_zeros(search->kernel, end);
+	size_t used = number / INT * INT;
 
-	*at = skip_zeros(kernel, end) / ALIGN * ALIGN;
+	*at = number / ALIGN * ALIGN;
 	if (*at < end)
 		return false;
-	if (find_form(kernel, *at, end - start, form))
+	if (has_number(search, *at, width, end - start))
 		return true;
 	/* An extra certificate was put in: its length comes first. */
-	used = skip_zeros(kernel, end) / INT * INT;
-	if (!find_form(kernel, used, last, form))
+	if (!has_number(search, used, INT, last))
 		return false;
-	*at = skip_zeros(kernel, used + INT) / ALIGN * ALIGN;
-	return *at > used && find_form(kernel, *at, end - start, form);
+	*at = skip_zeros(search->kernel, used + INT) / ALIGN * ALIGN;
+	return *at > used && has_number(search, *at, width, end - start);
 }
 
-static enum next what_follows(struct ks_view kernel, size_t at, size_t first, struct form form)
+static enum next what_follows(const struct search *search, size_t at, size_t first)
 {
+	size_t width = search->form.width;
 	size_t near = at + ALIGN, far = at + ALIGN_POWER;
 
-	if (near > kernel.len || kernel.len - near < form.width)
+	if (has_number(search, near, width, first))
+		return NEXT_FIRST;
+	if (!has_number(search, near, width, 0))
 		return NEXT_OTHER;
-	if (get(kernel, near, form) == first)
+	if (at % ALIGN_POWER == 0 && skip_zeros(search->kernel, near) >= far &&
+	    has_number(search, far, width, first))
 		return NEXT_FIRST;
-	if (at % ALIGN_POWER == 0 && skip_zeros(kernel, near) >= far &&
-	    kernel.len - far >= form.width && get(kernel, far, form) == first)
-		return NEXT_FIRST;
-	return get(kernel, near, form) ? NEXT_OTHER : NEXT_ZERO;
+	return NEXT_ZERO;
 }
 
 static bool spend(struct search *search, size_t effort, struct ks_error *err)
@@ -149,17 +168,16 @@ static bool try_list(struct search *search, size_t *at, struct ks_error *err)
 {
 	struct ks_view kernel = search->kernel;
 	size_t start = *at, end, last = 0, length_at;
-	struct form form;
 
 	if (!walk(search, start, &end, &last, err))
 		return false;
-	if (!find_length(kernel, start, end, last, &length_at, &form))
+	if (!find_length(search, start, end, last, &length_at))
 		return true;
 	if (search->count == LISTS_MAX)
 		return spend(search, EFFORT_MAX, err);
 	search->list[search->count++] = (struct list){
 		ks_view_of(kernel.data + start, end - start),
-		what_follows(kernel, length_at, cert_len(kernel, start), form),
+		what_follows(search, length_at, cert_len(kernel, start)),
 	};
 	*at = length_at;
 	return true;
@@ -207,13 +225,13 @@ static const struct list *choose_trusted(const struct search *search, const char
 	return search->count == 1 && release && is_before_5_13(release) ? search->list : NULL;
 }
 
-/* The first list behind the trusted ones that no length but its own follows; NULL for none. */
+/* The one list behind the trusted ones, if it is only one; NULL where it cannot be told. */
 static const struct list *choose_revoked(const struct search *search, const struct list *trusted,
 					 const char *release)
 {
 	const struct list *list = trusted ? trusted + 1 : search->list;
 
-	if (!release || is_before_5_13(release) || list == search->list + search->count)
+	if (!release || is_before_5_13(release) || list + 1 != search->list + search->count)
 		return NULL;
 	return list->next == NEXT_FIRST ? NULL : list;
 }
@@ -234,7 +252,7 @@ static bool read_certs(struct ks_view list, struct ks_certs *certs, size_t *unre
 
 bool ks_certlist_read(struct ks_view kernel, struct ks_image *image, struct ks_error *err)
 {
-	struct search search = { .kernel = kernel };
+	struct search search = { .kernel = kernel, .form = form_of(kernel) };
 	const struct list *trusted, *revoked;
 
 	if (!find_lists(&search, err))
