@@ -168,10 +168,14 @@ class Machine:
         os.chmod(path, mode)
 
     def remove(self, *patterns):
-        for pattern in patterns:
-            for found in glob.glob(self.path(pattern)):
-                path = self.path(found[len(self.root):])
-                shutil.rmtree(path) if os.path.isdir(path) and not os.path.islink(path) else os.remove(path)
+        """How many there were."""
+        found = {path for pattern in patterns for path in glob.glob(self.path(pattern))}
+        # One file may be found by two ways.
+        paths = {os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path)) for path in found}
+        for path in paths:
+            self.path(path[len(self.root):])
+            shutil.rmtree(path) if os.path.isdir(path) and not os.path.islink(path) else os.remove(path)
+        return len(paths)
 
     def copy(self, source, inside, mode=0o600):
         shutil.copyfile(source, self.path(inside))

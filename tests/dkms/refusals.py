@@ -5,7 +5,7 @@ import os
 
 import judge
 from machine import DAMAGED, DROP_IN, HOOK, KEYS, NOTHING, TREE, UNSIGNED, cert, file
-from step import ADVICE, ANY, BUILT, KERNELS_SIGN_FILES, REFUSED, Step, Want, garbage_key, installed, one, ready
+from step import ADVICE, ANY, BUILT, REFUSED, Step, Want, garbage_key, installed, no_sign_file, one, ready
 
 
 # Signing fails
@@ -97,7 +97,8 @@ def full_modules(m):
 
 def program_gone(m):
     ready(m, "one")
-    m.remove("/usr/bin/kernel-sign", *KERNELS_SIGN_FILES)
+    m.remove("/usr/bin/kernel-sign")
+    no_sign_file(m)
     # DKMS 3.2 keeps what the hook after the build says for its log.
     yield Step("kernel-sign removed, links left", m.dkms("install", "one/1.0"), REFUSED if m.old else 1,
                one(m, BUILT), says=("install kernel-sign" if m.old else "Consult .* for more information",))
@@ -119,7 +120,8 @@ def script_gone(m):
 
 def drop_in_gone(m):
     ready(m, "one")
-    m.remove(DROP_IN, *KERNELS_SIGN_FILES)
+    m.remove(DROP_IN)
+    no_sign_file(m)
     yield Step("drop-in missing, no sign-file of the kernel's: the hook signs", m.dkms("install", "one/1.0"), 0,
                one(m, installed("rsa")))
 

@@ -3,6 +3,7 @@
 what was done, and what has to be seen then."""
 from dataclasses import dataclass, field
 
+import judge
 from machine import NOTHING, Outcome
 
 ANY = None
@@ -14,8 +15,6 @@ MODULES = {
 REFUSED = 101  # dkms install: "pre_install failed, aborting install."
 # One line says which module it is, and what to do.
 ADVICE = r"(?m)^.*one\.ko\S*: .*kernel-sign sign"
-# The kernel's own signer, of which DKMS would make use.
-KERNELS_SIGN_FILES = ("/usr/lib/linux-kbuild-*/scripts/sign-file", "/usr/src/linux-headers-*/scripts/sign-file")
 
 
 @dataclass
@@ -61,3 +60,9 @@ def one(m, want, kernel=None):
 
 def garbage_key(m):
     m.write("/var/lib/dkms/mok.key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", 0o600)
+
+
+def no_sign_file(m):
+    """Takes away the kernel's, of which DKMS would make use."""
+    if not m.remove("/usr/lib/linux-kbuild-*/scripts/sign-file", "/usr/src/linux-headers-*/scripts/sign-file"):
+        raise judge.Fault("there is no sign-file of the kernel's anyway")

@@ -6,7 +6,7 @@ import os
 import re
 
 from machine import DROP_IN, KEYS, NOTHING, OWN, TREE, UNSIGNED, cert, file
-from step import ADVICE, ANY, BUILT, GONE, KERNELS_SIGN_FILES, REFUSED, Step, Want, garbage_key, installed, one, ready
+from step import ADVICE, ANY, BUILT, GONE, REFUSED, Step, Want, garbage_key, installed, no_sign_file, one, ready
 
 
 def differences(name, before, after):
@@ -70,8 +70,14 @@ def packages(m):
     version = registered(m)
     yield Step("Debian's packages installed", done, 0,
                {(name, version[name], m.kernel): installed("DKMS's own") for name in names})
-    gated = m.run("kernel-sign", "dkms", "status")
-    yield Step("dkms status: all gated", gated, 0, {}, says=[rf"(?m)^{name}: .*\bgated" for name in names])
+    yield Step("dkms status: all gated", m.run("kernel-sign", "dkms", "status"), 0, {},
+               says=[rf"(?m)^{name}: signed and gated" for name in names])
+    m.must("kernel-sign", "dkms", "disable", "acpi-call", "tp_smapi")
+    ungated = m.run("kernel-sign", "dkms", "status") & m.run("kernel-sign", "status", "-k", m.kernel)
+    yield Step("dkms status and status tell what is not gated", ungated, 0, {},
+               says=("(?m)^acpi-call: not gated", "(?m)^tp_smapi: not gated", "gated.*: acpi-call, tp_smapi"))
+    again = m.must("kernel-sign", "dkms", "enable", "--all") & m.run("kernel-sign", "dkms", "status")
+    yield Step("dkms enable --all", again, 0, {}, says=[rf"(?m)^{name}: signed and gated" for name in names])
 
     os.symlink(link, headers)
     # The added kernel has no video4linux: what DKMS is told not to build counts as a failure with 3.0.
@@ -111,7 +117,8 @@ def newer(m, name, version):
 def bare(m):
     """What kernel-sign must not need; DKMS itself and the compiler need binutils to build."""
     ready(m, "trio")
-    m.remove("/usr/bin/python*", "/usr/bin/perl*", "/usr/share/perl*", "/usr/bin/rsync", *KERNELS_SIGN_FILES)
+    m.remove("/usr/bin/python*", "/usr/bin/perl*", "/usr/share/perl*", "/usr/bin/rsync")
+    no_sign_file(m)
     key = ("trio", "1.0", m.kernel)
     yield Step("3 modules; no python, perl, rsync, kernel's sign-file", m.dkms("install", "trio/1.0"), 0,
                {key: installed("rsa")})
@@ -136,7 +143,7 @@ def links(m):
         m.must("dkms", "add", f"own/{version}")
     m.register("one", "1.0")
     m.must("kernel-sign", "dkms", "install-files", "/")
-    m.remove(*KERNELS_SIGN_FILES)
+    no_sign_file(m)
     for package in ("one", "own"):
         os.symlink("kernel-sign.conf", m.path(f"/etc/dkms/{package}.conf"))
     yield Step("3.0's links, no drop-in", m.dkms("install", "one/1.0"), 0, one(m, installed("rsa")))
@@ -240,7 +247,8 @@ def other_tree(what, tree):
         m.write("/etc/dkms/framework.conf.d/tree.conf", f"dkms_tree={tree}\n")
         os.makedirs(m.path(tree))
         ready(m, "one")
-        m.remove(DROP_IN, *KERNELS_SIGN_FILES)
+        m.remove(DROP_IN)
+        no_sign_file(m)
         yield Step(f"dkms_tree {what}: the hook signs", m.dkms("install", "one/1.0"), 0, one(m, installed("rsa")))
         m.key("ec")
         yield Step(f"dkms_tree {what}: key rotated, then sign -k", m.run("kernel-sign", "sign", "-k", m.kernel), 0,

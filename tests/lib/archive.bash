@@ -11,6 +11,7 @@
 #                             are about the suite that was opened last
 #   archive_names PREFIX      the names of all packages that start so
 #   archive_version PACKAGE   the candidate's version
+#   archive_depends PACKAGE...  the names of all packages that they depend on
 #   archive_download PACKAGE  into the working directory; a file that is there already is kept.
 #                             Prints its name
 #   debootstrap_fast SUITE ROOT [OPTION...]   a root that does not live long
@@ -67,6 +68,10 @@ archive_names() {
 
 archive_version() {
 	apt-cache -c "$archive_conf" show --no-all-versions "$1" | sed -n 's/^Version: //p'
+}
+
+archive_depends() {
+	apt-cache -c "$archive_conf" depends "$@" | sed -n 's/^[ |]*Depends: //p' | sort -u
 }
 
 archive_download() {
