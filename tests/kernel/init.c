@@ -188,8 +188,13 @@ static void mount_below(const char *root)
 	if (!mkdir(path, 0755))
 		mount("proc", path, "proc", 0, NULL);
 	snprintf(path, sizeof(path), "%s/sys", root);
-	if (!mkdir(path, 0755))
-		mount("sys", path, "sysfs", 0, NULL);
+	if (mkdir(path, 0755))
+		return;
+	mount("sys", path, "sysfs", 0, NULL);
+	snprintf(path, sizeof(path), "%s/sys/kernel/security", root);
+	mount("security", path, "securityfs", 0, NULL);
+	snprintf(path, sizeof(path), "%s/sys/firmware/efi/efivars", root);
+	mount("efivars", path, "efivarfs", 0, NULL); // if the module was loaded
 }
 
 static void run_command(const struct job *job, int out)
@@ -226,6 +231,8 @@ static void execute(const struct job *job)
 	line_of(path, taint, sizeof(taint));
 	if (job->name[0] && !stat(path, &info))
 		unload(job);
+	else if (job->name[0] && !status)
+		fault(job, "the command succeeded, and %s is not there", job->name);
 	answer(job, 0, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), taint);
 }
 
