@@ -45,7 +45,7 @@ def zstd_forms(data):
     options = {
         "level1": ["-1"], "level9": ["-9"], "level19": ["-19"], "level22": ["--ultra", "-22"], "fast": ["--fast=5"],
         "check": ["--check"], "long": ["--long=27"], "window-1k": ["--zstd=wlog=10"], "threads": ["-T2", "-B16384"],
-        "uncompressible": ["--no-check", "--fast=100"],
+        "fastest": ["--no-check", "--fast=100"],
     }
     found = {f"{name}.ko.zst": zstd(data, *words) for name, words in options.items()}
     return found | {"no-size-19.ko.zst": packed(data, "zstd", "-qc", "-19"),

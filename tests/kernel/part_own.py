@@ -221,6 +221,17 @@ def judge_keys(subject, answer):
     return faults + ([] if len(found) == len(expected) + 1 else [f"{len(found)} certificates: {found}"])
 
 
+def doubt_keys(subject, answer):
+    """Each of them has to be there: what goes through with one missing."""
+    members = [line for line in answer.output if line.startswith("member .builtin_trusted_keys ")]
+    faults = [] if members else ["no members"]
+    for member in members:
+        fewer = dataclasses.replace(answer, output=tuple(line for line in answer.output if line != member))
+        if not judge_keys(subject, fewer):
+            faults.append(f"went through without {member}")
+    return faults
+
+
 def check_subject(tap, report, subject):
     label = f"own {subject.variant}, {subject.release}, {VARIANTS[subject.variant]}"
     asks = subject.asks()
@@ -229,7 +240,8 @@ def check_subject(tap, report, subject):
     tap.claim(f"{label}: {what}", subject.faults)
     tap.claim(f"{label}: the builtin keyring is the config's", judge_keys(subject, answers["dump"]))
     claim_cells(tap, label, [cell for _, cell, _ in found])
-    tap.claim(f"{label}: doubt: wrong answers are found", asking.doubt(found))
+    tap.claim(f"{label}: doubt: wrong answers are found",
+              asking.doubt(found) + doubt_keys(subject, answers["dump"]))
     for _, cell, _ in found:
         report.add(cell)
 
