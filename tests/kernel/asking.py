@@ -26,17 +26,18 @@ NUMBER = re.compile("(?<=Module hash )[0-9a-f]+")
 
 @dataclasses.dataclass(frozen=True)
 class Ask:
-    """JOB's id is the case. The kernel enforces signatures, or does so because it is locked down."""
+    """JOB's id is the case. The kernel enforces signatures, or does so because it is locked down, or does not."""
 
     group: str
     job: Job
     says: oracle.Says
     lockdown: bool = False
+    enforce: bool = True
 
     def expected(self):
         if self.lockdown and self.says.lack:
             return oracle.described("EPERM", [*self.says.messages, RESTRICTED], "")
-        return self.says.text(enforce=True)
+        return self.says.text(self.enforce)
 
     def found(self, answer):
         errno = told_by_command(self.job, answer) if self.job.way == "exec" else answer.errno

@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: MIT
+"""What `trust` says of kernels, from their files and from inside, beside what they have in their keyrings, enforce,
+and load."""
+import copy
+import dataclasses
+import glob
+import json
+import os
+import re
+import shutil
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+
+import asking
+import judge
+import kernels
+import oracle
+import varstore
+from asking import Ask
+from boot import TOP, Job, dumped
+from part_secureboot import sign_kernel
+from part_stock import claim_cells
+from report import Cell
+from signing import PROGRAM, make_keys, program, signed
+
+MODULE = "nls_utf8"
+EFIVARFS = "efivarfs"  # Debian's kernels have it as a module
+OWNER, REVOKED, IN_MOK, IN_MOK_NEW, STRANGER = "rsa", "revoked", "rsa4096", "pair", "other"
+# 6.1 has no ECDSA, and does not take such a certificate.
+IN_DB = (OWNER, "rsa3072", "ec", REVOKED)
+SIGNERS = (*IN_DB, IN_MOK, IN_MOK_NEW, STRANGER)
+LISTS = {"db": IN_DB, "dbx": (REVOKED,), "MOK": (IN_MOK,), "MokNew": (IN_MOK_NEW,)}
+DIGEST = bytes(range(32))  # in dbx: no file's that is loaded here
+HOST, INSIDE = "from its files", "from inside"
+# crypto/asymmetric_keys/x509_public_key.c: "SUBJECT: KEY ID: X509.rsa LAST8 []"
+KEY = re.compile(r".*: ([0-9a-f]+): X509\.")
+NEVER = "never"  # in the place of whatever was said
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """How a kernel is started. Secure Boot locks it down, and makes IMA enforce signatures, too."""
+
+    suite: str
+    name: str
+    enforce: bool = False
+    lockdown: bool = False
+    secure: bool = False
+
+    def refuses(self):
+        return self.enforce or self.lockdown or self.secure
+
+    def locked(self):
+        return self.lockdown or self.secure
+
+    def settings(self):
+        """As the kernel shows them."""
+        return {"sig_enforce": "NY"[self.enforce or self.secure],
+                "lockdown": "none [integrity] confidentiality" if self.locked() else "[none] integrity confidentiality"}
+
+    def options(self):
+        return {"enforce": self.enforce, "words": ["lockdown=integrity"] * self.lockdown}
+
+
+# Each kernel has its keyrings looked into, and each way to enforce has its turn.
+STATES = (State("bookworm", "sig_enforce", enforce=True), State("trixie", "lockdown", lockdown=True),
+          State("sid", "Secure Boot", secure=True), State("sid", "enforcing nothing"))
+
+
+def yes_no(answer):
+    return "yes" if answer else "no"
+
+
+def key_id(key):
+    """The certificate's, by OpenSSL."""
+    status, out, err = judge.run(["openssl", "x509", "-in", key.pem, "-noout", "-ext", "subjectKeyIdentifier"])
+    if status:
+        raise judge.Fault(f"{key.pem}: {err}")
+    return out.decode().splitlines()[-1].strip().replace(":", "").lower()
+
+
+def files_of(kernel, root):
+    """Image and config, below ROOT."""
+    names = (f"{folder}/{name}" for folder, suffix in (("boot", f"-{kernel.release}"),
+                                                       (f"lib/modules/{kernel.release}", ""))
+             for name in (f"vmlinuz{suffix}", f"config{suffix}"))
+    return [name for name in names if os.path.exists(os.path.join(root, name))]
+
+
+def plant(kernel, root, folder):
+    """A tree in which the program runs, and finds the kernel."""
+    status, out, err = judge.run(["ldd", PROGRAM])
+    if status:
+        raise judge.Fault(f"ldd {PROGRAM}: {err}")
+    pairs = [(PROGRAM, "kernel-sign"), *((path, path[1:]) for path in re.findall(r"(/\S+) \(0x", out.decode()))]
+    pairs += [(os.path.join(root, name), name) for name in files_of(kernel, root)]
+    os.makedirs(os.path.join(folder, "lib/modules", kernel.release))
+    for source, name in pairs:
+        os.makedirs(os.path.dirname(os.path.join(folder, name)), exist_ok=True)
+        shutil.copy(source, os.path.join(folder, name))
+
+
+def no_revocation_list(root):
+    """By its config: so what it has in dbx of certificates is for the firmware only."""
+    configs = glob.glob(f"{root}/boot/config-*") + glob.glob(f"{root}/lib/modules/*/config")
+    return [judge.read(path).count(b"\n# CONFIG_SYSTEM_REVOCATION_LIST is not set\n") for path in configs] == [1]
+
+
+def kernel_in(text):
+    """The one that the JSON is about."""
+    found = json.loads(text)["kernels"]
+    if len(found) != 1:
+        raise judge.Fault(f"{len(found)} kernels, not one")
+    return found[0]
+
+
+def told(status, text, err=""):
+    """What `trust --json` says; it has no reason for any warning."""
+    if status or err or not text.startswith("{"):
+        raise judge.Fault(f"trust: exit status {status}: {err}{text}")
+    return kernel_in(text)
+
+
+def accepted(said, origins):
+    return {cert["key_id"] for cert in said["certificates"] if cert["from"] in origins and cert["accepted"] == "yes"}
+
+
+def members(dump, *names):
+    """The key ids in these keyrings."""
+    _, rings, keys = dumped(dump)
+    lines = [keys[serial] for name in names for serial in rings.get(name, ())]
+    return {KEY.search(line)[1] if KEY.search(line) else line for line in lines}
+
+
+class Subject:
+    def __init__(self, state, keys, ids, folder):
+        self.state, self.keys, self.ids = state, keys, ids
+        self.folder = os.path.join(folder, state.name)
+        self.kernel, self.root = kernels.stock(state.suite), os.path.join(TOP, state.suite, "root")
+        self.label = f"trust, {self.kernel.label}, {state.name}"
+        self.names = {key: name for name, key in ids.items()}
+        self.write_variables()
+        self.plain = self.trust()
+        self.host = self.trust("--efivars", os.path.join(self.folder, "efivars"))
+        plant(self.kernel, self.root, os.path.join(self.folder, "tree"))
+
+    def pending(self):
+        return varstore.Variable("MokNew", varstore.SHIM, varstore.lists([self.keys[IN_MOK_NEW].der]))
+
+    def trusting(self):
+        """db, dbx, MOK, as boot() takes them."""
+        listed = {name: [self.keys[key].der for key in keys] for name, keys in LISTS.items()}
+        return {"db": listed["db"], "dbx": [*listed["dbx"], DIGEST], "mok": listed["MOK"]}
+
+    def write_variables(self):
+        """As efivarfs shows them."""
+        folder = os.path.join(self.folder, "efivars")
+        os.makedirs(folder)
+        secure = varstore.Variable("SecureBoot", varstore.GLOBAL, bytes([self.state.secure]))
+        for variable in [*varstore.trusting(**self.trusting()), self.pending(), secure]:
+            with open(os.path.join(folder, f"{variable.name}-{variable.vendor}"), "wb") as file:
+                file.write(variable.attributes.to_bytes(4, "little") + variable.data)
+
+    def trust(self, *options):
+        return told(*program("trust", "--root", self.root, "-k", self.kernel.release, "--json", *options))
+
+    def asks(self):
+        """Each module loads if trust accepts its signer, and otherwise has an unknown one."""
+        yes = accepted(self.host, set(LISTS))
+        image = self.kernel.image(MODULE)
+        return [Ask("modules", Job(f"by {name}", "file", signed(image, self.keys[name], "sha256"), MODULE),
+                    oracle.LOADS if self.ids[name] in yes else oracle.UNKNOWN,
+                    self.state.lockdown, self.state.refuses()) for name in SIGNERS]
+
+    def boot(self):
+        others = [Job("dump", "dump"), Job("trust", "exec", root="tree", argv=("/kernel-sign", "trust", "--json"))]
+        kernel, options = self.kernel, self.trusting() | self.state.options()
+        if self.state.secure:
+            owner = self.keys[OWNER]
+            kernel = sign_kernel(kernel, owner, self.folder)
+            # boot() puts the owner into db itself
+            options |= {"secure": owner.der, "db": [path for path in options["db"] if path != owner.der]}
+        found, answers = asking.ask("trust", self.label, kernel, self.asks(), others, preload=[EFIVARFS],
+                                    trees={"tree": os.path.join(self.folder, "tree")}, variables=[self.pending()],
+                                    **options)
+        answer = answers["trust"]
+        # Long lines come in pieces.
+        inside = told(answer.status, "".join(answer.output))
+        return found, Evidence(self.plain, self.host, inside, answers["dump"])
+
+    def text(self, key_ids):
+        return ", ".join(sorted(self.names.get(key, key) for key in key_ids)) or "none"
+
+    def cells(self, evidence):
+        for who, said in (("its files alone", evidence.plain), (HOST, evidence.host), (INSIDE, evidence.inside)):
+            yield self.cell("compiled in", who, self.text(members(evidence.dump, ".builtin_trusted_keys")),
+                            self.text(accepted(said, {"builtin"})))
+            yield self.cell("compiled in", f"how many, {who}", len(members(evidence.dump, ".builtin_trusted_keys")),
+                            sum(cert["from"] == "builtin" for cert in said["certificates"]))
+        for who, said in ((HOST, evidence.host), (INSIDE, evidence.inside)):
+            yield from self.list_cells(who, said)
+            yield from self.ring_cells(who, said, evidence.dump)
+        yield from self.state_cells(evidence)
+
+    def cell(self, group, case, expected, found):
+        return Cell("trust", self.label, group, case, str(expected), str(found))
+
+    def list_cells(self, who, said):
+        """What was put into each of the lists is told of it; of dbx that this kernel does not look for certificates."""
+        expected = [(origin, key, "no" if origin in ("dbx", "MokNew") else None)
+                    for origin, keys in LISTS.items() for key in keys]
+        found = [(cert["from"], self.text({cert["key_id"]}), cert["refused"]) for cert in said["certificates"]
+                 if cert["from"] != "builtin"]
+        yield self.cell("lists", who, sorted(expected, key=str), sorted(found, key=str))
+
+    def ring_cells(self, who, said, dump):
+        """What is accepted is in a keyring that the kernel asks, and nothing else is there."""
+        rings = {"db": members(dump, ".platform"), "MOK": members(dump, ".platform", ".machine")}
+        for origin, names in LISTS.items():
+            for name in names:
+                found = [cert["accepted"] for cert in said["certificates"]
+                         if (cert["from"], cert["key_id"]) == (origin, self.ids[name])]
+                yield self.cell("keyrings", f"{name} in {origin}, {who}",
+                                [yes_no(self.ids[name] in rings.get(origin, ()))], found)
+        yield self.cell("keyrings", f"others, {who}", "none", self.text(rings["MOK"] - accepted(said, rings)))
+        yield self.cell("keyrings", f"in db and in dbx, {who}", yes_no(no_revocation_list(self.root)),
+                        yes_no(self.ids[REVOKED] in accepted(said, {"db"})))
+
+    def state_cells(self, evidence):
+        state, facts = self.state, dumped(evidence.dump)[0]
+        both = {"kernel": self.kernel.release, "module_sig": "yes", "refused_hashes": 1, "unseen": [],
+                "secure_boot": yes_no(state.secure)}
+        inside = both | {"running": True, "enforced": yes_no(state.refuses()),
+                         "lockdown": "integrity" if state.locked() else "none"}
+        # A kernel that is not running could be started with sig_enforce.
+        host = both | {"running": False, "enforced": "yes" if state.secure else "unknown", "lockdown": None}
+        for who, said, wanted in (("the kernel", facts, state.settings()), (INSIDE, evidence.inside, inside),
+                                  (HOST, evidence.host, host)):
+            for name, value in wanted.items():
+                yield self.cell("state", f"{name} {who}", value, said.get(name))
+
+
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """What trust says of the kernel's files (PLAIN), of them and variables (HOST), in the guest (INSIDE); what that
+    has in its keyrings, and enforces (DUMP)."""
+
+    plain: dict
+    host: dict
+    inside: dict
+    dump: object
+
+
+def wrong_certificates(certs):
+    for number, cert in enumerate(certs):
+        rest = certs[:number] + certs[number + 1 :]
+        yield f"without {cert['subject']}", rest
+        yield f"another key id of {cert['subject']}", [*rest, cert | {"key_id": "00"}]
+        yield f"{cert['subject']} from elsewhere", [*rest, cert | {"from": NEVER}]
+        other = "no" if cert["accepted"] == "yes" else "yes"
+        yield f"{cert['subject']} accepted: {other}", [*rest, cert | {"accepted": other}]
+        yield f"{cert['subject']} unknown", [*rest, cert | {"accepted": "unknown", "refused": "unknown"}]
+
+
+def wrong_evidence(evidence):
+    for who in ("plain", "host", "inside"):
+        said = getattr(evidence, who)
+        yield from ((f"{who}: {what}", dataclasses.replace(evidence, **{who: said | {"certificates": certs}}))
+                    for what, certs in wrong_certificates(copy.deepcopy(said["certificates"])))
+        if who != "plain":
+            yield from ((f"{who}: {name}", dataclasses.replace(evidence, **{who: said | {name: NEVER}}))
+                        for name in ("kernel", "running", "module_sig", "enforced", "secure_boot", "lockdown",
+                                     "refused_hashes", "unseen"))
+    for line in evidence.dump.output:
+        if line.startswith(("member .builtin_trusted_keys", "member .platform", "member .machine", "sig_enforce ",
+                            "lockdown ")):
+            rest = tuple(other for other in evidence.dump.output if other != line)
+            yield f"dump without {line}", dataclasses.replace(
+                evidence, dump=dataclasses.replace(evidence.dump, output=rest))
+
+
+def doubt(subject, evidence):
+    """What goes through of wrong evidence: some cell has to disagree, or to disagree in another way."""
+    def disagreeing(given):
+        return [cell for cell in subject.cells(given) if not cell.agrees]
+
+    right, tries = disagreeing(evidence), list(wrong_evidence(evidence))
+    faults = [f"went through: {what}" for what, wrong in tries if disagreeing(wrong) == right]
+    return faults + ([] if len(tries) > 100 else [f"no more than {len(tries)} to doubt"])
+
+
+def check(tap, report):
+    with tempfile.TemporaryDirectory(prefix="trust.") as folder:
+        keys = make_keys(os.path.join(folder, "keys"))
+        ids = {name: key_id(keys[name]) for name in SIGNERS}
+        subjects = [Subject(state, keys, ids, folder) for state in STATES]
+        with ThreadPoolExecutor(2) as pool:
+            boots = list(pool.map(Subject.boot, subjects))
+        for subject, (found, evidence) in zip(subjects, boots):
+            cells = [*subject.cells(evidence), *(cell for _, cell, _ in found)]
+            for cell in cells:
+                report.add(cell)
+            claim_cells(tap, subject.label, cells)
+            tap.claim(f"{subject.label}: doubt: wrong answers are found",
+                      asking.doubt(found) + doubt(subject, evidence))
