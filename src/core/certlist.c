@@ -122,7 +122,7 @@ static bool find_length(const struct search *search, size_t start, size_t end, s
 	if (!has_number(search, used, INT, last))
 		return false;
 	*at = skip_zeros(search->kernel, used + INT) / ALIGN * ALIGN;
-	return *at > used && has_number(search, *at, width, end - start);
+	return has_number(search, *at, width, end - start);
 }
 
 static enum next what_follows(const struct search *search, size_t at, size_t first)
@@ -231,9 +231,9 @@ static const struct list *choose_revoked(const struct search *search, const stru
 {
 	const struct list *list = trusted ? trusted + 1 : search->list;
 
-	if (!release || is_before_5_13(release) || list + 1 != search->list + search->count)
+	if (!trusted && (!release || is_before_5_13(release)))
 		return NULL;
-	return list->next == NEXT_FIRST ? NULL : list;
+	return list + 1 == search->list + search->count ? list : NULL;
 }
 
 static bool read_certs(struct ks_view list, struct ks_certs *certs, size_t *unread,

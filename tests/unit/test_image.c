@@ -186,6 +186,7 @@ static void expect_list(const struct ks_buf *file, struct range range, bool buil
 	assert_int_equal(image.revoked.count, 0);
 	assert_int_equal(image.unread, 0);
 	assert_string_equal(image.release, RELEASE);
+	assert_string_equal(image.builder, "builder@host");
 }
 
 static void expect_usual(const struct ks_buf *file)
@@ -364,6 +365,20 @@ static void every_packing_of_a_bzimage(void **state)
 		put_bzimage(&file, ks_buf_view(&kernel), packers[i]);
 		expect_usual(&file);
 	}
+}
+
+/* Setup code of no sectors has four, as the oldest loaders had it. */
+static void a_bzimage_that_does_not_count_its_sectors(void **state)
+{
+	KS_BUF kernel = { 0 };
+	KS_BUF file = { 0 };
+
+	(void)state;
+	put_kernel(&kernel, &usual);
+	put_bzimage(&file, ks_buf_view(&kernel), pack_gzip);
+	file.data[0x1f1] = 0;
+	set_le(&file, 0x248, SETUP_END + 100 - 5 * 512, 4);
+	expect_usual(&file);
 }
 
 static void put_image(struct ks_buf *kernel, const char *magic, bool is_efi)
@@ -630,23 +645,89 @@ static void lengths_that_are_not_the_list_s(void **state)
 
 static void a_list_cut_off_anywhere(void **state)
 {
+	static const struct layout i386 = { 4, 8, false };
+
+	(void)state;
+	for (int narrow = 0; narrow < 2; narrow++) {
+		KS_BUF kernel = { 0 };
+		size_t start;
+
+		start_kernel(&kernel);
+		start = kernel.len;
+		kernel.data[EI_CLASS] = narrow ? ELFCLASS32 : ELFCLASS64;
+		put_list(&kernel, narrow ? &i386 : &amd64, &usual);
+		for (size_t len = start; len < kernel.len; len++) {
+			KS_IMAGE image = { 0 };
+
+			assert_ok(read_view(ks_view_of(kernel.data, len), LIMIT, &image));
+			assert_false(image.has_list);
+		}
+		expect_usual(&kernel);
+	}
+}
+
+static void room_for_a_certificate_and_no_more(void **state)
+{
+	static const struct list_spec room = { .build = { 0, 1 },
+					       .others = { 1, 2 },
+					       .room = 65000 };
+	static const struct list_spec more = { .build = { 0, 1 },
+					       .others = { 1, 2 },
+					       .room = 66000 };
 	KS_BUF kernel = { 0 };
-	size_t start, length_at;
+	KS_BUF roomy = { 0 };
+
+	(void)state;
+	put_kernel(&kernel, &room);
+	expect_usual(&kernel);
+	put_kernel(&roomy, &more);
+	expect_no_list(&roomy);
+}
+
+static void a_list_that_is_not_aligned(void **state)
+{
+	KS_BUF kernel = { 0 };
+	size_t start, len;
 
 	(void)state;
 	start_kernel(&kernel);
+	align(&kernel, 8);
+	put(&kernel, "x", 1);
 	start = kernel.len;
-	put_list(&kernel, &amd64, &usual);
-	length_at = kernel.len - 16;
-	for (size_t len = start; len < kernel.len; len++) {
-		KS_IMAGE image = { 0 };
+	put_certs(&kernel, (struct range){ 0, 1 });
+	len = kernel.len - start;
+	align(&kernel, 8);
+	put_number(&kernel, len, 8, false);
+	put_zeros(&kernel, 8);
+	end_kernel(&kernel);
+	expect_no_list(&kernel);
+}
 
-		assert_ok(read_view(ks_view_of(kernel.data, len), LIMIT, &image));
-		/* Four bytes of each length are a whole long of 32 bits. */
-		if (image.has_list)
-			assert_true(len >= length_at + 12);
+/* The build's length may stand 256 bytes behind the list's, if both are aligned so. */
+static void numbers_further_behind(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		bool aligned = i & 1, zeros = i & 2;
+		KS_BUF kernel = { 0 };
+		KS_BUF certs = { 0 };
+		size_t padded;
+
+		put_certs(&certs, (struct range){ 0, 1 });
+		padded = (certs.len + 7) / 8 * 8;
+		start_kernel(&kernel);
+		align(&kernel, 256);
+		put_zeros(&kernel, 1024 - padded + (aligned ? 0 : 8));
+		put(&kernel, certs.data, certs.len);
+		align(&kernel, 8);
+		assert_int_equal(kernel.len % 256, aligned ? 0 : 8);
+		put_number(&kernel, certs.len, 8, false);
+		put_zeros(&kernel, 240);
+		put_number(&kernel, zeros ? 0 : 77, 8, false);
+		put_number(&kernel, certs.len, 8, false);
+		end_kernel(&kernel);
+		expect_list(&kernel, (struct range){ 0, 1 }, aligned && zeros);
 	}
-	expect_usual(&kernel);
 }
 
 static void entries_that_cannot_be_read(void **state)
@@ -664,6 +745,30 @@ static void entries_that_cannot_be_read(void **state)
 	assert_true(image.has_list);
 	assert_certs(&image.builtin, (struct range){ 0, 1 });
 	assert_int_equal(image.unread, 1);
+	ks_image_free(&image);
+
+	der.len = 0;
+	put_cert_der(&der, identity(kind, 0)->cert);
+	((uint8_t *)memmem(kernel.data, kernel.len, der.data, der.len))[8] = 0x55;
+	assert_ok(read_buf(&kernel, &image));
+	assert_true(image.has_list);
+	assert_int_equal(image.builtin.count, 0);
+	assert_int_equal(image.unread, 2);
+	assert_false(image.has_build_key);
+}
+
+static void the_build_s_length_decides(void **state)
+{
+	static const struct list_spec other = { .others = { 2, 3 } };
+	KS_BUF kernel = { 0 };
+
+	(void)state;
+	start_kernel(&kernel);
+	put_list(&kernel, &amd64, &other);
+	put_zeros(&kernel, 8);
+	put_list(&kernel, &amd64, &usual);
+	end_kernel(&kernel);
+	expect_usual(&kernel);
 }
 
 static void two_that_both_could_be_trusted(void **state)
@@ -739,9 +844,37 @@ static void lists_of_old_kernels(void **state)
 	}
 }
 
+static void two_lists_of_an_old_kernel(void **state)
+{
+	KS_BUF kernel = { 0 };
+	KS_BUF file = { 0 };
+	KS_IMAGE image = { 0 };
+
+	(void)state;
+	start_kernel(&kernel);
+	put_list(&kernel, &amd64, &revoked);
+	put_list(&kernel, &amd64, &revoked);
+	end_kernel(&kernel);
+	start_bzimage(&file, "5.10.0-30-amd64");
+	pack_gzip(ks_buf_view(&kernel), &file);
+	end_bzimage(&file);
+	assert_ok(read_buf(&file, &image));
+	assert_false(image.has_list);
+	assert_int_equal(image.builtin.count + image.revoked.count, 0);
+}
+
 /* --- the release ---------------------------------------------------------------------------- */
 
-static void expect_release(const char *in_header, const char *in_kernel, const char *expected)
+static void assert_text(const char *text, const char *expected)
+{
+	if (expected)
+		assert_string_equal(text, expected);
+	else
+		assert_null(text);
+}
+
+static void expect_version(const char *in_header, const char *in_kernel, const char *release,
+			   const char *builder)
 {
 	KS_BUF kernel = { 0 };
 	KS_BUF file = { 0 };
@@ -754,27 +887,65 @@ static void expect_release(const char *in_header, const char *in_kernel, const c
 	pack_gzip(ks_buf_view(&kernel), &file);
 	end_bzimage(&file);
 	assert_ok(read_buf(&file, &image));
-	if (expected)
-		assert_string_equal(image.release, expected);
-	else
-		assert_null(image.release);
+	assert_text(image.release, release);
+	assert_text(image.builder, builder);
 }
 
 static void releases(void **state)
 {
+	static const char longest[] =
+		"6.1-1234567890123456789012345678901234567890123456789012345678901";
+
 	(void)state;
-	expect_release("6.1.0-50 (x@y)", "", "6.1.0-50");
-	expect_release("6.1.0-50", "", "6.1.0-50");
-	expect_release("6.1.0 x", "Linux version 6.2.0 x", "6.1.0");
-	expect_release(NULL, "Linux version %s x\nLinux version 6.2.0 x", "6.2.0");
-	expect_release(NULL, "Linux version 6.2.0", NULL);
-	expect_release(NULL, "Linux version v6 ", NULL);
-	expect_release("", "Linux version 6.2.0 ", "6.2.0");
-	expect_release(NULL, "", NULL);
-	expect_release("6.1\x1b[2J x", "", "6.1");
-	expect_release("6.1\xc3\xa4 x", "", "6.1");
-	expect_release("6.123456789012345678901234567890123456789012345678901234567890123456 x", "",
-		       NULL);
+	assert_int_equal(strlen(longest), 65);
+	expect_version("6.1.0-50 (x@y)", "", "6.1.0-50", "x@y");
+	expect_version("6.1.0-50", "", "6.1.0-50", NULL);
+	expect_version("6.1.0 x", "Linux version 6.2.0 x", "6.1.0", NULL);
+	expect_version(NULL, "Linux version %s x\nLinux version 6.2.0 x", "6.2.0", NULL);
+	expect_version(NULL, "Linux version 6.2.0", NULL, NULL);
+	expect_version(NULL, "Linux version v6 ", NULL, NULL);
+	expect_version("", "Linux version 6.2.0 ", "6.2.0", NULL);
+	expect_version(NULL, "", NULL, NULL);
+	expect_version("6.1\x1b[2J x", "", "6.1", NULL);
+	expect_version("6.1\xc3\xa4 x", "", "6.1", NULL);
+	expect_version("6.1\x7fx", "", "6.1", NULL);
+	expect_version(longest, "", NULL, NULL);
+}
+
+static void builders(void **state)
+{
+	(void)state;
+	expect_version("6.1 (a (b) c)", "", "6.1", NULL);
+	expect_version("6.1 ()", "", "6.1", NULL);
+	expect_version("6.1 (a@b", "", "6.1", NULL);
+	expect_version("6.1 (a\x1b)", "", "6.1", NULL);
+	expect_version("6.1 (a b)", "", "6.1", "a b");
+	expect_version("6.1", "Linux version 6.1 (c@d) x", "6.1", "c@d");
+}
+
+/* A release may be as long as uname's field, and stand at the end of the file. */
+static void versions_at_their_limits(void **state)
+{
+	static const char name[] =
+		"6.1-123456789012345678901234567890123456789012345678901234567890";
+	KS_BUF kernel = { 0 };
+	KS_BUF file = { 0 };
+	KS_IMAGE image = { 0 };
+
+	(void)state;
+	assert_int_equal(strlen(name), 64);
+	expect_version(name, "", name, NULL);
+
+	put_kernel(&kernel, &usual);
+	put_bzimage(&file, ks_buf_view(&kernel), pack_gzip);
+	set_le(&file, 0x20e, file.len - 512, 2);
+	assert_ok(read_buf(&file, &image));
+	assert_string_equal(image.release, RELEASE);
+	ks_image_free(&image);
+	memcpy(file.data + file.len - 4, "6.11", 4);
+	set_le(&file, 0x20e, file.len - 512 - 4, 2);
+	assert_ok(read_buf(&file, &image));
+	assert_string_equal(image.release, RELEASE);
 }
 
 /* --- what is no image, or a broken one ------------------------------------------------------ */
@@ -1000,6 +1171,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_plain_elf_kernel),
 		cmocka_unit_test(every_packing_of_a_bzimage),
+		cmocka_unit_test(a_bzimage_that_does_not_count_its_sectors),
 		cmocka_unit_test(every_packing_of_zboot_and_of_a_whole_image),
 		cmocka_unit_test(images_of_other_architectures),
 		cmocka_unit_test(arm64_of_both_byte_orders),
@@ -1013,10 +1185,17 @@ int main(void)
 		cmocka_unit_test(lengths_that_are_not_the_list_s),
 		cmocka_unit_test(a_list_cut_off_anywhere),
 		cmocka_unit_test(entries_that_cannot_be_read),
+		cmocka_unit_test(room_for_a_certificate_and_no_more),
+		cmocka_unit_test(a_list_that_is_not_aligned),
+		cmocka_unit_test(numbers_further_behind),
+		cmocka_unit_test(the_build_s_length_decides),
 		cmocka_unit_test(two_that_both_could_be_trusted),
 		cmocka_unit_test(revoked_certificates),
 		cmocka_unit_test(lists_of_old_kernels),
+		cmocka_unit_test(two_lists_of_an_old_kernel),
 		cmocka_unit_test(releases),
+		cmocka_unit_test(builders),
+		cmocka_unit_test(versions_at_their_limits),
 		cmocka_unit_test(no_kernel_images),
 		cmocka_unit_test(payloads_of_a_bzimage_that_cannot_be_read),
 		cmocka_unit_test(hostile_headers_of_a_bzimage),
