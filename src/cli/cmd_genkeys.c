@@ -438,6 +438,15 @@ static bool check_path(const struct run *run, struct ks_error *err)
 	return true;
 }
 
+/* A kernel verifies more than this program signs. */
+static void warn_type(const struct run *run)
+{
+	if (strncmp(run->demand.type->name, "mldsa", strlen("mldsa")) == 0)
+		report_warning("warning: a key of type %s: this version of kernel-sign cannot sign "
+			       "modules with it yet, a kernel's sign-file can",
+			       run->demand.type->name);
+}
+
 /* The configs are all looked at before a key is made, and written after it is safe on disk. */
 static bool run_all(struct run *run, struct ks_error *err)
 {
@@ -447,6 +456,7 @@ static bool run_all(struct run *run, struct ks_error *err)
 	for (size_t i = 0; run->args->verbose && i < run->configs.count; i++)
 		if (!recommend(run->configs.item[i], err))
 			return false;
+	warn_type(run);
 	if (!run->args->dry_run)
 		ks_keystore_tidy(&run->store);
 	return refresh(run, err) && set_configs(run, false, err) && prune(run, err);

@@ -265,6 +265,30 @@ static const EVP_MD *digest_of(CMS_SignerInfo *info)
 	return fetched ? md : NULL;
 }
 
+static bool is_mldsa(const EVP_PKEY *key)
+{
+	return EVP_PKEY_is_a(key, "ML-DSA-44") || EVP_PKEY_is_a(key, "ML-DSA-65") ||
+	       EVP_PKEY_is_a(key, "ML-DSA-87");
+}
+
+/*
+ * ML-DSA without signed attributes is over the image itself, whatever digest is named (FIPS 204,
+ * "pure"; linux 7.0's pkcs7_verify.c), which OpenSSL's CMS does not do.
+ */
+static bool holds_pure(CMS_SignerInfo *info, const char *algorithm, EVP_PKEY *key,
+		       struct ks_view image)
+{
+	const ASN1_OCTET_STRING *value = CMS_SignerInfo_get0_signature(info);
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	bool good = ctx && EVP_PKEY_is_a(key, algorithm) &&
+		    EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, key) == 1 &&
+		    EVP_DigestVerify(ctx, ASN1_STRING_get0_data(value),
+				     (size_t)ASN1_STRING_length(value), image.data, image.len) == 1;
+
+	EVP_MD_CTX_free(ctx);
+	return good;
+}
+
 static bool holds(CMS_SignerInfo *info, BIO *chain)
 {
 	if (CMS_signed_get_attr_count(info) >= 0 && CMS_SignerInfo_verify(info) <= 0)
@@ -277,6 +301,7 @@ bool ks_signature_check(struct ks_signature *signature, size_t i, struct ks_view
 {
 	STACK_OF(CMS_SignerInfo) *infos = CMS_get0_SignerInfos(signature->cms);
 	CMS_SignerInfo *info = sk_CMS_SignerInfo_value(infos, (int)i);
+	EVP_PKEY *key = X509_get0_pubkey(cert);
 	const EVP_MD *md = digest_of(info);
 	KS_BIO *chain = NULL;
 
@@ -284,9 +309,16 @@ bool ks_signature_check(struct ks_signature *signature, size_t i, struct ks_view
 		*verdict = KS_VERDICT_UNKNOWN_SIGNER;
 		return true;
 	}
-	if (!md || !X509_get0_pubkey(cert)) {
+	if (!md || !key) {
 		ERR_clear_error();
 		*verdict = KS_VERDICT_UNSUPPORTED;
+		return true;
+	}
+	if (is_mldsa(key) && CMS_signed_get_attr_count(info) < 0) {
+		*verdict = holds_pure(info, signature->signer[i].algorithm, key, image) ?
+				   KS_VERDICT_GOOD :
+				   KS_VERDICT_BAD;
+		ERR_clear_error();
 		return true;
 	}
 	if (!digest_image(md, image, &chain, err))
