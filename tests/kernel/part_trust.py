@@ -25,7 +25,7 @@ from signing import PROGRAM, make_keys, program, signed
 
 MODULE = "nls_utf8"
 EFIVARFS = "efivarfs"  # Debian's kernels have it as a module
-OWNER, REVOKED, IN_MOK, IN_MOK_NEW, STRANGER = "rsa", "revoked", "rsa4096", "pair", "other"
+OWNER, REVOKED, IN_MOK, IN_MOK_NEW, STRANGER = "rsa", "revoked", "pair", "ec_sha512", "other"
 # 6.1 has no ECDSA, and does not take such a certificate.
 IN_DB = (OWNER, "rsa3072", "ec", REVOKED)
 SIGNERS = (*IN_DB, IN_MOK, IN_MOK_NEW, STRANGER)
@@ -291,7 +291,7 @@ def doubt(subject, evidence):
 
 def check(tap, report):
     with tempfile.TemporaryDirectory(prefix="trust.") as folder:
-        keys = make_keys(os.path.join(folder, "keys"))
+        keys = make_keys(os.path.join(folder, "keys"), ((), ("more",)))
         ids = {name: key_id(keys[name]) for name in SIGNERS}
         subjects = [Subject(state, keys, ids, folder) for state in STATES]
         with ThreadPoolExecutor(2) as pool:

@@ -42,9 +42,9 @@ class Key:
         return f"kernel-sign real test {self.name}"
 
 
-def make_keys(folder):
-    """{name: Key} of all that tests/lib/keys makes."""
-    for kind in ([], ["odd"], ["more"]):
+def make_keys(folder, kinds=((), ("odd",), ("more",))):
+    """{name: Key} of all that tests/lib/keys makes, or of these KINDS alone."""
+    for kind in kinds:
         subprocess.run([MAKE_KEYS, folder, *kind], check=True, capture_output=True)
     odd = {"ec": {"curve": "p384"}, "p256": {"curve": "p256"}, "p521": {"curve": "p521"},
            "ec_sha512": {"curve": "p384", "digest": "sha512"}}
