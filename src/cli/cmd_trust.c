@@ -27,26 +27,30 @@ static bool is_to_be_trusted(enum ks_origin origin)
 }
 
 /* What becomes of a certificate in this kernel. */
-static const char *fate(const struct ks_trusted *item)
+static bool fate(const struct ks_trusted *item, char **text, struct ks_error *err)
 {
 	static const char *const of_refusals[] = { "refused, or overlooked: unknown",
 						   "overlooked by this kernel", "refused" };
 
 	if (item->origin == KS_ORIGIN_MOK_NEW)
-		return "at the next boot, if MokManager is told so";
+		return ks_string_copy(text, "at the next boot, if MokManager is told so", err);
 	if (item->origin == KS_ORIGIN_MOK_DEL)
-		return "to be removed at the next boot";
-	return is_to_be_trusted(item->origin) ? ks_answer_name(item->counts) :
-						of_refusals[item->counts];
+		return ks_string_copy(text, "to be removed at the next boot", err);
+	return ks_string_print(text, err, "%s%s%s%s",
+			       is_to_be_trusted(item->origin) ? ks_answer_name(item->counts) :
+								of_refusals[item->counts],
+			       item->why ? " (" : "", item->why ? item->why : "",
+			       item->why ? ")" : "");
 }
 
 static void add_row(struct report_table *table, const struct ks_trusted *item)
 {
 	KS_CERT_TEXT text = { 0 };
+	KS_STRING what = NULL;
 	struct ks_error err;
 
-	if (ks_cert_describe(item->cert, &text, &err)) {
-		const char *row[COLUMNS] = { text.subject, ks_origin_name(item->origin), fate(item),
+	if (ks_cert_describe(item->cert, &text, &err) && fate(item, &what, &err)) {
+		const char *row[COLUMNS] = { text.subject, ks_origin_name(item->origin), what,
 					     text.key_id };
 
 		report_table_add(table, row);
@@ -109,6 +113,7 @@ static struct json_object *item_json(const struct ks_trusted *item)
 	json_object_object_add(
 		o, "refused",
 		report_text(is_to_be_trusted(item->origin) ? NULL : ks_answer_name(item->counts)));
+	json_object_object_add(o, "why", report_text(item->why));
 	return o;
 }
 

@@ -2,6 +2,7 @@
 #include "core/trust.h"
 
 #include <errno.h>
+#include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,12 +28,14 @@ static const struct {
 	{ "debian-kernel@lists.debian.org",
 	  6001,
 	  7000,
-	  { "Debian 6.x: builtin, MOK always, then db", KS_YES, KS_YES, KS_YES, KS_YES } },
+	  { "Debian 6.x: builtin, MOK under Secure Boot, then db", KS_YES, KS_YES, KS_YES,
+	    KS_YES } },
 	/* Without MokListTrustedRT a MOK is in the platform keyring, which is asked as well. */
 	{ "debian-kernel@lists.debian.org",
 	  7000,
 	  8000,
-	  { "Debian 7.x: builtin, MOK, then db", KS_YES, KS_YES, KS_YES, KS_NO } },
+	  { "Debian 7.x: builtin, MOK under Secure Boot, then db", KS_YES, KS_YES, KS_YES,
+	    KS_NO } },
 };
 
 /*
@@ -40,8 +43,8 @@ static const struct {
  * where CONFIG_INTEGRITY_MACHINE_KEYRING is set; the rest is up to patches that nobody can see.
  */
 static const struct ks_trust_rule other_rule = {
-	"any other kernel: builtin; MOK with MokListTrustedRT; else unknown", KS_UNKNOWN, KS_YES,
-	KS_UNKNOWN, KS_UNKNOWN
+	"any other kernel: builtin; under Secure Boot MOK with MokListTrustedRT; else unknown",
+	KS_UNKNOWN, KS_YES, KS_UNKNOWN, KS_UNKNOWN
 };
 
 const char *ks_answer_name(enum ks_answer answer)
@@ -78,7 +81,7 @@ static bool add(struct ks_trust *trust, const struct ks_certs *certs, enum ks_or
 		}
 		X509_up_ref(certs->item[i]);
 		trust->item[trust->count++] =
-			(struct ks_trusted){ certs->item[i], origin, KS_UNKNOWN };
+			(struct ks_trusted){ certs->item[i], origin, KS_UNKNOWN, NULL };
 	}
 	return true;
 }
@@ -168,12 +171,53 @@ static bool is_refusal(enum ks_origin origin)
 	return origin == KS_ORIGIN_DBX || origin == KS_ORIGIN_MOKX || origin == KS_ORIGIN_REVOKED;
 }
 
-static bool is_listed_as_refused(const struct ks_trust *trust, const X509 *cert)
+/* What shim hands over is looked at under Secure Boot only (load_uefi_certs() in load_uefi.c). */
+static enum ks_answer is_looked_at(const struct ks_trust *trust, enum ks_origin origin)
 {
-	for (size_t i = 0; i < trust->count; i++)
-		if (is_refusal(trust->item[i].origin) && X509_cmp(trust->item[i].cert, cert) == 0)
-			return true;
-	return false;
+	return origin == KS_ORIGIN_MOK || origin == KS_ORIGIN_MOKX ? trust->secure_boot : KS_YES;
+}
+
+static enum ks_answer least(enum ks_answer a, enum ks_answer b)
+{
+	return a == KS_NO || b == KS_NO ? KS_NO : a == KS_UNKNOWN ? a : b;
+}
+
+/* Whether some list of what is refused has it, of those that this kernel looks at. */
+static enum ks_answer is_refused(const struct ks_trust *trust, const X509 *cert)
+{
+	enum ks_answer answer = KS_NO;
+
+	for (size_t i = 0; i < trust->count; i++) {
+		const struct ks_trusted *item = &trust->item[i];
+		enum ks_answer here = least(trust->revocation, is_looked_at(trust, item->origin));
+
+		if (!is_refusal(item->origin) || X509_cmp(item->cert, cert) != 0 || here == KS_NO)
+			continue;
+		answer = here == KS_YES || answer == KS_YES ? KS_YES : KS_UNKNOWN;
+	}
+	return answer;
+}
+
+/* A certificate whose key it cannot use is not in any of its keyrings. */
+static enum ks_answer can_use(const struct ks_trust *trust, X509 *cert)
+{
+	EVP_PKEY *key = X509_get0_pubkey(cert);
+	enum ks_answer answer;
+
+	if (!key)
+		answer = KS_UNKNOWN;
+	else if (EVP_PKEY_is_a(key, "RSA"))
+		answer = KS_YES;
+	else if (!EVP_PKEY_is_a(key, "EC"))
+		answer = strncmp(OBJ_nid2sn(EVP_PKEY_get_base_id(key)), "ML-DSA", 6) == 0 ?
+				 trust->mldsa :
+				 KS_UNKNOWN;
+	else if (EVP_PKEY_get_bits(key) > 384 && version_number(trust->version) < 6010)
+		answer = KS_NO;
+	else
+		answer = trust->ecdsa;
+	ERR_clear_error();
+	return answer;
 }
 
 /* Whether the kernel has it in a keyring that modules are checked with. */
@@ -193,17 +237,30 @@ static enum ks_answer is_trusted(const struct ks_trust *trust, enum ks_origin or
 	}
 }
 
-static enum ks_answer counts(const struct ks_trust *trust, const struct ks_trusted *item)
+/* Takes ANSWER, if it is less than what ITEM has so far. */
+static void lessen(struct ks_trusted *item, enum ks_answer answer, const char *why)
 {
-	enum ks_answer trusted = is_trusted(trust, item->origin);
+	if (least(item->counts, answer) == item->counts)
+		return;
+	item->counts = answer;
+	item->why = why;
+}
 
-	if (is_refusal(item->origin))
-		return trust->revocation;
-	if (trusted == KS_NO || !is_listed_as_refused(trust, item->cert))
-		return trusted;
-	return trust->revocation == KS_YES ? KS_NO :
-	       trust->revocation == KS_NO  ? trusted :
-					     KS_UNKNOWN;
+static void judge(const struct ks_trust *trust, struct ks_trusted *item)
+{
+	enum ks_answer refused;
+
+	item->counts = KS_YES;
+	if (is_refusal(item->origin)) {
+		lessen(item, trust->revocation, "CONFIG_SYSTEM_REVOCATION_LIST");
+		lessen(item, is_looked_at(trust, item->origin), "Secure Boot");
+		return;
+	}
+	lessen(item, is_trusted(trust, item->origin), "rule");
+	lessen(item, is_looked_at(trust, item->origin), "Secure Boot");
+	lessen(item, can_use(trust, item->cert), "key type");
+	refused = is_refused(trust, item->cert);
+	lessen(item, refused == KS_YES ? KS_NO : refused == KS_NO ? KS_YES : KS_UNKNOWN, "refused");
 }
 
 /* Firmware and shim */
@@ -286,7 +343,11 @@ static bool read_config(const struct ks_trust_search *s, const char *symbol, enu
 
 	if (!ks_kernel_config(s->kernel, s->root, symbol, &value, &file, err))
 		return false;
-	*answer = value && strcmp(value, "y") == 0 ? KS_YES : KS_NO;
+	/* As a module it may be loaded, or not. */
+	*answer = !value		  ? KS_NO :
+		  strcmp(value, "y") == 0 ? KS_YES :
+		  strcmp(value, "m") == 0 ? KS_UNKNOWN :
+					    KS_NO;
 	return true;
 }
 
@@ -356,11 +417,13 @@ static bool find_enforcement(const struct ks_trust_search *s, struct ks_trust *t
 	    !read_config(s, "CONFIG_MODULE_SIG", &trust->module_sig, err) ||
 	    !read_config(s, "CONFIG_MODULE_SIG_FORCE", &force, err) ||
 	    !read_config(s, "CONFIG_SYSTEM_REVOCATION_LIST", &trust->revocation, err) ||
+	    !read_config(s, "CONFIG_CRYPTO_ECDSA", &trust->ecdsa, err) ||
+	    !read_config(s, "CONFIG_CRYPTO_MLDSA", &trust->mldsa, err) ||
 	    !read_config(s, "CONFIG_LOCK_DOWN_IN_EFI_SECURE_BOOT", &locks_down, err))
 		return false;
 	/* A config without modules is none of this kernel's. */
 	if (modules != KS_YES)
-		trust->module_sig = trust->revocation = KS_UNKNOWN;
+		trust->module_sig = trust->revocation = trust->ecdsa = trust->mldsa = KS_UNKNOWN;
 	if (trust->module_sig == KS_NO)
 		return enforces(trust, KS_NO, "CONFIG_MODULE_SIG is not set", err);
 	if (force == KS_YES)
@@ -383,7 +446,7 @@ static bool find(const struct ks_trust_search *s, struct ks_trust *trust, struct
 	    !find_enforcement(s, trust, err) || !choose_rule(trust, builder, err))
 		return false;
 	for (size_t i = 0; i < trust->count; i++)
-		trust->item[i].counts = counts(trust, &trust->item[i]);
+		judge(trust, &trust->item[i]);
 	return true;
 }
 

@@ -37,6 +37,7 @@ struct ks_trusted {
 	X509 *cert;
 	enum ks_origin origin;
 	enum ks_answer counts; /* whether the kernel does with it what its origin is for */
+	const char *why;       /* why not, or why nobody knows: static, may be NULL */
 };
 
 struct ks_trust {
@@ -48,10 +49,11 @@ struct ks_trust {
 	enum ks_answer secure_boot;
 	char *lockdown; /* "none", "integrity", "confidentiality"; NULL where it cannot be seen */
 	const struct ks_trust_rule *rule;
-	char *rule_why;		    /* what the rule was chosen by */
-	char *image;		    /* the file that was read, or NULL */
-	enum ks_answer mok_trusted; /* MokListTrustedRT */
-	enum ks_answer revocation;  /* CONFIG_SYSTEM_REVOCATION_LIST: it looks at dbx and MOKX */
+	char *rule_why;		     /* what the rule was chosen by */
+	char *image;		     /* the file that was read, or NULL */
+	enum ks_answer mok_trusted;  /* MokListTrustedRT */
+	enum ks_answer revocation;   /* CONFIG_SYSTEM_REVOCATION_LIST: it looks at dbx and MOKX */
+	enum ks_answer ecdsa, mldsa; /* CONFIG_CRYPTO_ECDSA, CONFIG_CRYPTO_MLDSA */
 	struct ks_trusted *item;
 	size_t count, cap;
 	size_t refused_hashes;	  /* in dbx and MOKX */

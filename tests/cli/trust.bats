@@ -19,6 +19,8 @@ setup() {
 	read -ra COMPILER <<<"${CC:-cc}"
 	efi=$BATS_TEST_TMPDIR/efivars
 	mkdir -p "$root/boot" "$efi"
+	config
+	secure_boot '\1'
 	trust=(trust "${here[@]}" --efivars "$efi")
 }
 
@@ -78,8 +80,10 @@ hashed() {
 
 config() {
 	mkdir -p "$tree/build"
-	printf '%s\n' CONFIG_MODULES=y "$@" >"$tree/build/.config"
+	printf '%s\n' CONFIG_MODULES=y CONFIG_CRYPTO_ECDSA=y "$@" >"$tree/build/.config"
 }
+
+secure_boot() { printf %b "$1" | variable SecureBoot "$GLOBAL"; }
 
 # accepted NAME FROM: what --json says of the certificate of key NAME from there.
 accepted() {
@@ -122,6 +126,38 @@ fact() { jq -r ".kernels[].$1" <<<"$output"; }
 	[ "$(accepted rsa MOK) $(accepted ec db)" = 'yes unknown' ]
 }
 
+@test "MOK counts under Secure Boot only" {
+	image "$DEBIAN"
+	listed rsa | variable MokListRT "$SHIM"
+	secure_boot '\0'
+	ks 0 "${trust[@]}" --json
+	[ "$(accepted rsa MOK)" = no ]
+	ks 0 "${trust[@]}"
+	says 'CN=the rsa key +MOK +no \(Secure Boot\)'
+	rm "$efi"/SecureBoot-*
+	ks 0 "${trust[@]}" --json
+	[ "$(accepted rsa MOK)" = unknown ]
+}
+
+@test "a key that the kernel cannot use does not count" {
+	image "$DEBIAN" ec
+	listed rsa other | variable db "$SECURITY"
+	printf '%s\n' CONFIG_MODULES=y '# CONFIG_CRYPTO_ECDSA is not set' >"$tree/build/.config"
+	ks 0 "${trust[@]}" --json
+	[ "$(accepted ec builtin) $(accepted other db) $(accepted rsa db)" = 'no no yes' ]
+	printf '%s\n' CONFIG_MODULES=y CONFIG_CRYPTO_ECDSA=m >"$tree/build/.config"
+	ks 0 "${trust[@]}" --json
+	[ "$(accepted ec builtin) $(accepted other db) $(accepted rsa db)" = 'unknown unknown yes' ]
+	# P-521 came with 6.10.
+	certify p521 -newkey ec -pkeyopt ec_paramgen_curve:secp521r1
+	listed p521 | variable db "$SECURITY"
+	config
+	ks 0 "${trust[@]}" --json
+	[ "$(accepted ec builtin) $(accepted p521 db)" = 'yes no' ]
+	ks 0 "${trust[@]}"
+	says 'CN=the p521 key +db +no \(key type\)'
+}
+
 @test "without an image nothing is known but what is enrolled" {
 	listed rsa | variable db "$SECURITY"
 	ks 0 "${trust[@]}" --json
@@ -149,9 +185,13 @@ fact() { jq -r ".kernels[].$1" <<<"$output"; }
 	config '# CONFIG_SYSTEM_REVOCATION_LIST is not set'
 	ks 0 "${trust[@]}" --json
 	[ "$(accepted rsa builtin) $(accepted rsa db) $(accepted ec db)" = 'yes yes yes' ]
+	config CONFIG_SYSTEM_REVOCATION_LIST=y
+	secure_boot '\0'
+	ks 0 "${trust[@]}" --json
+	[ "$(accepted rsa db) $(accepted ec db)" = 'no yes' ]
 	rm "$tree/build/.config"
 	ks 0 "${trust[@]}" --json
-	[ "$(accepted rsa builtin) $(accepted ec db) $(accepted other db)" = 'unknown unknown yes' ]
+	[ "$(accepted rsa builtin) $(accepted rsa db)" = 'unknown unknown' ]
 }
 
 @test "what waits for the next boot is not there yet" {
@@ -166,6 +206,7 @@ fact() { jq -r ".kernels[].$1" <<<"$output"; }
 @test "enforced, or not, or nobody can say" {
 	image "$DEBIAN"
 	config CONFIG_MODULE_SIG=y
+	rm "$efi"/SecureBoot-*
 	ks 0 "${trust[@]}" --json
 	[ "$(fact module_sig) $(fact enforced) $(fact secure_boot)" = 'yes unknown unknown' ]
 	config CONFIG_MODULE_SIG=y CONFIG_MODULE_SIG_FORCE=y
@@ -175,10 +216,10 @@ fact() { jq -r ".kernels[].$1" <<<"$output"; }
 	ks 0 "${trust[@]}" --json
 	[ "$(fact module_sig) $(fact enforced)" = 'no no' ]
 	config CONFIG_MODULE_SIG=y CONFIG_LOCK_DOWN_IN_EFI_SECURE_BOOT=y
-	printf '\0' | variable SecureBoot "$GLOBAL"
+	secure_boot '\0'
 	ks 0 "${trust[@]}" --json
 	[ "$(fact enforced) $(fact secure_boot)" = 'unknown no' ]
-	printf '\1' | variable SecureBoot "$GLOBAL"
+	secure_boot '\1'
 	ks 0 "${trust[@]}" --json
 	[ "$(fact enforced) $(fact secure_boot)" = 'yes yes' ]
 	rm "$tree/build/.config"
