@@ -20,7 +20,8 @@ from verdict import judge_step, look
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SUITES = ("bookworm", "trixie")
-HEAD = ("what happens", "DKMS", "exit", "dkms status", "installed, signed by", "kernel-sign verify", "as it must be")
+HEAD = ("what happens", "DKMS", "exit", "dkms status", "installed, signed by", "modinfo: signer, sig_key",
+        "kernel-sign verify", "as it must be")
 speaking = threading.Lock()
 
 
@@ -34,7 +35,7 @@ class Row:
 
     def cells(self):
         return (self.name, self.dkms, str(self.exit), self.joined(self.state), self.joined(self.signed),
-                self.joined(self.verify), "no" if self.faults else "yes")
+                self.joined(self.modinfo), self.joined(self.verify), "no" if self.faults else "yes")
 
     def joined(self, cell):
         return ", ".join(dict.fromkeys(cell(seen) for seen in self.seen.values())) or "-"
@@ -46,6 +47,12 @@ class Row:
     @staticmethod
     def signed(seen):
         return ", ".join(dict.fromkeys(module.signed for module in seen.modules.values()))
+
+    @staticmethod
+    def modinfo(seen):
+        shown = [module.shown for module in seen.modules.values() if module.shown]
+        words = [f"{show['signer']}, {show['sig_key'][:8]}" if show["signer"] else "-" for show in shown]
+        return "; ".join(dict.fromkeys(words)) or "-"
 
     @staticmethod
     def verify(seen):

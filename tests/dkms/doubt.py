@@ -4,10 +4,10 @@ them good. Each function returns faults; here a fault is a broken thing that wen
 import os
 
 import judge
-from machine import HOOK, TREE, Outcome
+from machine import HOOK, NOTHING, TREE, Module, Outcome
 from refusals import foreign, gated, unsigned
 from step import Step, installed, one, ready
-from verdict import judge_step, look
+from verdict import Seen, judge_step, look
 
 
 def faults_of(machine, step):
@@ -76,6 +76,23 @@ def doubt_outcome(m):
     return faults
 
 
+def doubt_seen(m):
+    """Each thing that is looked at, seen otherwise."""
+    words = {"signer": "somebody", "sig_key": "01"}
+    step = Step("", Outcome(0, ""), 0, one(m, installed("rsa")))
+
+    def seen(state="installed", differs=False, links=False, **module):
+        looked = {"signed": "rsa", "shown": words, "wanted": words, "verify": 0} | module
+        return dict.fromkeys(step.want, Seen(state, differs, {"one": Module(**looked)}, links))
+
+    faults = judge_step(step, seen())
+    for what in ({"state": "built"}, {"differs": True}, {"links": True}, {"signed": "other"}, {"signed": NOTHING},
+                 {"shown": words | {"sig_key": "02"}}, {"verify": 2}, {"container": "xz check CRC64"}):
+        if not judge_step(step, seen(**what)):
+            faults.append(f"went through: {what}")
+    return faults
+
+
 def doubt_gate(m):
     """A gate that lets all pass."""
     def spoil(machine):
@@ -98,6 +115,7 @@ def doubt_signer(m):
 DOUBTS = {
     "rows go red: a module broken after it was installed": doubt_observation,
     "rows go red: exit status and words": doubt_outcome,
+    "rows go red: each thing that is looked at": doubt_seen,
     "rows go red: the gate's script does nothing": doubt_gate,
     "rows go red: sign_file does nothing": doubt_signer,
 }

@@ -41,9 +41,10 @@ class Outcome:
 class Module:
     """One installed module, as it was found."""
 
-    def __init__(self, signed, modinfo="", verify=None, container=""):
+    def __init__(self, signed, shown=None, wanted=None, verify=None, container=""):
         self.signed = signed  # a key's name, or one of the words above
-        self.modinfo = modinfo  # what modinfo has against that
+        self.shown = shown  # by modinfo
+        self.wanted = wanted  # what modinfo has to show
         self.verify = verify  # exit status of kernel-sign verify
         self.container = container  # what a kernel's own reader has against it
 
@@ -285,14 +286,16 @@ class Machine:
             return Module(NOTHING)
         if len(paths) > 1:
             raise judge.Fault(f"several: {paths}")
-        signed, data = self.signed_by(paths[0])
-        return Module(signed, self.judge_modinfo(signed, data), self.verify(paths[0], kernel, certificate),
-                      self.judge_container(paths[0]))
+        # A link of DKMS's is absolute, and the machine's.
+        path = self.path(os.readlink(paths[0])) if os.path.islink(paths[0]) else paths[0]
+        signed, data = self.signed_by(path)
+        shown = self.modinfo(data)
+        anything = signed in (DAMAGED, STRANGE)
+        return Module(signed, shown, shown if anything else self.to_be_shown(signed),
+                      self.verify(paths[0], kernel, certificate), self.judge_container(path))
 
     def signed_by(self, path):
         """(who, the module's bytes)"""
-        if os.path.islink(path):  # absolute, and the machine's
-            path = self.path(os.readlink(path))
         try:
             data = judge.content(path)
             image, messages = judge.split(data)
@@ -305,17 +308,18 @@ class Machine:
         names = [name for name, path in self.certificates().items() if not judge.judge_cms(image, messages[0], path)]
         return (names[0] if names and len(messages) == 1 else STRANGE), data
 
-    def judge_modinfo(self, signed, data):
-        """Does it show the signer's name and the certificate's serial number, or nothing of an unsigned one?"""
+    def modinfo(self, data):
+        """Signer and serial number of the certificate; of decompressed bytes, since Debian's reads no gzip."""
         with tempfile.NamedTemporaryFile(suffix=".ko", dir=self.path("/tmp")) as plain:
             plain.write(data)
             plain.flush()
-            shown = self.run("modinfo", f"/tmp/{os.path.basename(plain.name)}").output
-        seen = {field: "".join(re.findall(rf"(?m)^{field}: *(.*)$", shown)) for field in ("signer", "sig_key")}
+            said = self.run("modinfo", f"/tmp/{os.path.basename(plain.name)}").output
+        found = {field: "".join(re.findall(rf"(?m)^{field}: *(.*)$", said)) for field in ("signer", "sig_key")}
+        return found | {"sig_key": found["sig_key"].replace(":", "").lower()}
+
+    def to_be_shown(self, signed):
         known = self.certificates()
-        wanted = names_of(file(known[signed])) if signed in known else {"signer": "", "sig_key": ""}
-        seen["sig_key"] = seen["sig_key"].replace(":", "").lower()
-        return "" if seen == wanted or signed in (DAMAGED, STRANGE) else f"modinfo shows {seen}, not {wanted}"
+        return names_of(file(known[signed])) if signed in known else {"signer": "", "sig_key": ""}
 
     def verify(self, path, kernel, certificate):
         if not self.product:

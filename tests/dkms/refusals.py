@@ -85,7 +85,7 @@ def full_modules(m):
     ready(m, "one")
     updates = f"/lib/modules/{m.kernel}/updates"
     m.small_disk(updates, 64)
-    m.write(f"{updates}/filler", "x" * (60 << 10))  # one page is left
+    m.write(f"{updates}/filler", "x" * (64 << 10))
     outcome = m.dkms("install", "one/1.0")
     if m.old:
         yield Step("DKMS: disk of the modules full, 3.0 does not look whether it could copy", outcome, 0,

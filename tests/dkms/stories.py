@@ -279,13 +279,18 @@ def kernels_key(m):
     os.symlink("20260101-0000", os.path.join(os.path.dirname(m.path(store)), "current"))
     ready(m, "one", "own", "trio")
     m.must("kernel-sign", "dkms", "disable", "one")
+
+    # DKMS 3.2 shows what sign_file says only if that fails.
+    def says(text):
+        return (text,) if m.old else ()
+
     yield Step("dkms-key = dkms, the kernel has its own: drop-in alone", m.dkms("install", "one/1.0"), 0,
-               one(m, installed("rsa")), says=("dkms-key",))
+               one(m, installed("rsa")), says=says("dkms-key"))
     yield Step("dkms-key = dkms, the kernel has its own: drop-in and hook", m.dkms("install", "own/1.0"), 0,
-               {("own", "1.0", m.kernel): installed("rsa")}, says=("dkms-key",))
+               {("own", "1.0", m.kernel): installed("rsa")}, says=says("dkms-key"))
     m.write("/etc/kernel-sign.conf", "dkms-key = kernel\n")
     yield Step("dkms-key = kernel", m.dkms("install", "trio/1.0"), 0, {("trio", "1.0", m.kernel): installed("ec")},
-               says=("certs-local",))
+               says=says("certs-local"))
 
 
 WITHOUT = [dkms_alone]  # kernel-sign is not installed

@@ -39,11 +39,11 @@ def fits(found, wanted):
 def judge_module(name, module: Module, want):
     signed = want.signed[name] if isinstance(want.signed, dict) else want.signed
     faults = [] if fits(module.signed, signed) else [f"{name}: {module.signed}, not {signed}"]
-    if module.modinfo:
-        faults.append(f"{name}: {module.modinfo}")
+    if module.shown != module.wanted:
+        faults.append(f"{name}: modinfo shows {module.shown}, not {module.wanted}")
     if module.signed != NOTHING and module.verify is not None and module.verify not in VERIFY.get(module.signed, (0,)):
         faults.append(f"{name}: {module.signed}, and kernel-sign verify ends with {module.verify}")
-    if module.signed != NOTHING and not fits(module.container, want.container):
+    if module.signed not in (NOTHING, DAMAGED) and not fits(module.container, want.container):
         faults.append(f"{name}: container: {module.container!r}, not {want.container!r}")
     return faults
 
