@@ -210,6 +210,22 @@ names_and_files() {
 	[ "$(grep -c 'is no name of a DKMS package$' <<<"$stderr")" = 5 ]
 	[ "$(cd "$conf" && find . -type l | sort | xargs)" = './a.conf ./d.conf' ]
 	[ ! -e "$root/etc/b.conf" ]
+	dkms 1 enable ../b z
+	[ -L "$conf/z.conf" ]
+	dkms 1 disable ../b z
+	[ ! -L "$conf/z.conf" ]
+}
+
+@test "--quiet says nothing but errors" {
+	dkms_package m
+	dkms 0 enable --all -q
+	[ -z "$output$stderr" ]
+	[ -L "$conf/m.conf" ]
+	echo x >>"$conf/kernel-sign.sh"
+	dkms 1 disable -q
+	[ -z "$output" ]
+	[ "$(wc -l <<<"$stderr")" = 1 ]
+	blames kernel-sign.sh 'changed since'
 }
 
 @test "without DKMS nothing is written, and a dry run says so too" {
@@ -635,7 +651,9 @@ $dkms_tree/m/1/source|one \$two|m $V" ]
 	rm program
 	hook 1 post_build
 	warns "^m: .*/program is not there.*install kernel-sign, or remove the link /etc/dkms/m.conf\$"
+	[ "$(wc -l <<<"$stderr")" = 1 ]
 	hook 1 pre_install
+	[ "$(wc -l <<<"$stderr")" = 1 ]
 	is_plain "$copies/a.ko"
 }
 
@@ -828,6 +846,7 @@ refuses() {
 	echo cert=/etc/none.pem >"$root/etc/kernel-sign.conf"
 	gate 1
 	blames none.pem 'No such file'
+	[[ $stderr != *'not to be installed'* ]]
 	rm "$root/etc/kernel-sign.conf"
 	gate 1
 	warns 'is not among those accepted here'

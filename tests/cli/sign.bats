@@ -571,9 +571,11 @@ same() { cmp "$tree/updates/dkms/$1" "$copies/$1"; }
 @test "a file of the same name elsewhere is not what DKMS installed" {
 	dkms_installs m a.ko
 	module "$root/home/a.ko"
+	module "$tree-rc/updates/dkms/a.ko"
 	before=$(manifest "$root/var")
-	ks 0 sign "${here[@]}" "${key[@]}" /home/a.ko
+	ks 0 sign "${here[@]}" "${key[@]}" /home/a.ko "/lib/modules/$V-rc/updates/dkms/a.ko"
 	is_signed "$root/home/a.ko"
+	is_signed "$tree-rc/updates/dkms/a.ko"
 	[ "$(manifest "$root/var")" = "$before" ]
 	ks 0 sign "${key[@]}" --root "$root" -k "$V" -d /home --force
 	[ "$(manifest "$root/var")" = "$before" ]

@@ -390,11 +390,12 @@ config() { printf '%s\n' "$@" >"$root/etc/kernel-sign.conf"; }
 	machine 0 sha256 "${mok[@]}" "$PWD/a.ko"
 	is_signed a.ko rsa
 	[ -z "$stderr" ]
-	# Nor is another machine owner key one of the kernel's.
+	# Nor is another machine owner key one of the kernel's, where DKMS keeps its own elsewhere.
 	mkdir -p "$root/var/lib/shim-signed/mok"
 	cp "$KEYS/ec.key" "$root/var/lib/shim-signed/mok/MOK.priv"
 	cp "$KEYS/ec.der" "$root/var/lib/shim-signed/mok/MOK.der"
-	machine 0 sha512 "${mok[@]}" "$PWD/a.ko"
+	mv "$root/var/lib/dkms/mok.key" "$root/var/lib/dkms/mok.pub" .
+	machine 0 sha512 "$PWD/mok.key" "$PWD/mok.pub" "$PWD/a.ko"
 	is_signed a.ko rsa sha512
 	[ -z "$stderr" ]
 }

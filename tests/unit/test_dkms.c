@@ -197,6 +197,25 @@ static void add_package(const char *package)
 		  in_scratch(TREE "/%s/1/source", package));
 }
 
+static void what_is_no_directory_of_dkms_s(void **state)
+{
+	KS_STRINGS none = { 0 };
+
+	(void)state;
+	write_text(in_scratch(DROP_INS), "key=x\n");
+	write_text(in_scratch(TREE), "x");
+	expect(NULL);
+	assert_ok(ks_dkms_packages(root, &none, &error));
+	assert_ok(ks_dkms_copies(root, KERNEL, &none, &error));
+	assert_int_equal(none.count, 0);
+	assert_int_equal(unlink(in_scratch(TREE)), 0);
+	make_dirs(in_scratch(TREE "/m/1/source"));
+	write_text(in_scratch(TREE "/m/1/" KERNEL "/x86_64/module"), "x");
+	make_link("1/" KERNEL "/x86_64", in_scratch(TREE "/m/kernel-" KERNEL "-x86_64"));
+	assert_ok(ks_dkms_copies(root, KERNEL, &none, &error));
+	assert_int_equal(none.count, 0);
+}
+
 static void packages_are_what_has_a_source(void **state)
 {
 	KS_STRINGS none = { 0 };
@@ -720,6 +739,7 @@ int main(void)
 		dkms_test(drop_ins_come_last_and_in_order),
 		dkms_test(settings_are_read_inside_the_root),
 		dkms_test(settings_that_cannot_be_read),
+		dkms_test(what_is_no_directory_of_dkms_s),
 		dkms_test(packages_are_what_has_a_source),
 		dkms_test(a_package_whose_source_is_gone),
 		dkms_test(the_tree_is_where_the_setting_says),

@@ -226,10 +226,16 @@ static void an_edited_file_is_somebody_else_s(void **state)
 
 static void longer_and_shorter_ones_are_somebody_else_s(void **state)
 {
+	char text[200] = "";
 	KS_BUF ours = { 0 };
 	size_t len;
 
 	(void)state;
+	for (size_t i = 0; i < sizeof(text); i++) {
+		write_text(at(conf), text);
+		assert_foreign(conf);
+		text[i] = i + 1 < sizeof(text) ? 'x' : '\0';
+	}
 	seal(&ours, conf->text);
 	len = ours.len;
 	for (ours.len = 0; ours.len < len; ours.len += ours.len + 150 < len ? 101 : 1) {
