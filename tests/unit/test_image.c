@@ -175,6 +175,14 @@ static void assert_certs(const struct ks_certs *certs, struct range range)
 			X509_cmp(certs->item[i], identity(kind, range.from + (int)i)->cert), 0);
 }
 
+static void assert_text(const char *text, const char *expected)
+{
+	if (expected)
+		assert_string_equal(text, expected);
+	else
+		assert_null(text);
+}
+
 static void expect_list(const struct ks_buf *file, struct range range, bool build_key)
 {
 	KS_IMAGE image = { 0 };
@@ -815,6 +823,35 @@ static void revoked_certificates(void **state)
 	expect_revoked(&none, false);
 }
 
+/* Enterprise kernels of old numbers have new parts; the build's length shows it. */
+static void revoked_certificates_of_any_release(void **state)
+{
+	static const char *const releases[] = { "4.18.0-513.el8", NULL };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++)
+		for (int trusted = 0; trusted < 2; trusted++) {
+			KS_BUF kernel = { 0 };
+			KS_BUF file = { 0 };
+			KS_IMAGE image = { 0 };
+
+			start_kernel(&kernel);
+			memset(kernel.data + 64, 0, sizeof(BANNER));
+			if (trusted)
+				put_list(&kernel, &amd64, &usual);
+			put_list(&kernel, &amd64, &revoked);
+			end_kernel(&kernel);
+			start_bzimage(&file, releases[i]);
+			pack_gzip(ks_buf_view(&kernel), &file);
+			end_bzimage(&file);
+			assert_ok(read_buf(&file, &image));
+			assert_text(image.release, releases[i]);
+			assert_int_equal(image.has_list, trusted || releases[i]);
+			assert_int_equal(image.builtin.count, trusted || releases[i] ? 2 : 0);
+			assert_int_equal(image.revoked.count, trusted ? 2 : 0);
+		}
+}
+
 /* A kernel from before 5.13 has one list, and no length of the build's. */
 static void lists_of_old_kernels(void **state)
 {
@@ -864,14 +901,6 @@ static void two_lists_of_an_old_kernel(void **state)
 }
 
 /* --- the release ---------------------------------------------------------------------------- */
-
-static void assert_text(const char *text, const char *expected)
-{
-	if (expected)
-		assert_string_equal(text, expected);
-	else
-		assert_null(text);
-}
 
 static void expect_version(const char *in_header, const char *in_kernel, const char *release,
 			   const char *builder)
@@ -923,6 +952,16 @@ static void builders(void **state)
 	expect_version("6.1", "Linux version 6.1 (c@d) x", "6.1", "c@d");
 }
 
+static void expect_release_at(struct ks_buf *file, size_t at, const char *expected)
+{
+	KS_IMAGE image = { 0 };
+
+	set_le(file, 0x20e, at, 2);
+	assert_ok(read_buf(file, &image));
+	assert_string_equal(image.release, expected);
+	assert_string_equal(image.builder, "builder@host");
+}
+
 /* A release may be as long as uname's field, and stand at the end of the file. */
 static void versions_at_their_limits(void **state)
 {
@@ -930,7 +969,6 @@ static void versions_at_their_limits(void **state)
 		"6.1-123456789012345678901234567890123456789012345678901234567890";
 	KS_BUF kernel = { 0 };
 	KS_BUF file = { 0 };
-	KS_IMAGE image = { 0 };
 
 	(void)state;
 	assert_int_equal(strlen(name), 64);
@@ -938,14 +976,13 @@ static void versions_at_their_limits(void **state)
 
 	put_kernel(&kernel, &usual);
 	put_bzimage(&file, ks_buf_view(&kernel), pack_gzip);
-	set_le(&file, 0x20e, file.len - 512, 2);
-	assert_ok(read_buf(&file, &image));
-	assert_string_equal(image.release, RELEASE);
-	ks_image_free(&image);
-	memcpy(file.data + file.len - 4, "6.11", 4);
-	set_le(&file, 0x20e, file.len - 512 - 4, 2);
-	assert_ok(read_buf(&file, &image));
-	assert_string_equal(image.release, RELEASE);
+	memcpy(file.data + 512, "9 ", 2);
+	memcpy(file.data + file.len - 7, "6.1 (ab", 7);
+	expect_release_at(&file, 0, RELEASE);
+	expect_release_at(&file, file.len - 512, RELEASE);
+	expect_release_at(&file, 0xffff, RELEASE);
+	expect_release_at(&file, file.len - 512 - 1, RELEASE);
+	expect_release_at(&file, file.len - 512 - 7, "6.1");
 }
 
 /* --- what is no image, or a broken one ------------------------------------------------------ */
@@ -976,6 +1013,67 @@ static void no_kernel_images(void **state)
 	expect_text_error("\x5d\0\0\x80", 4, KS_ERR_INPUT, "lzma: ");
 	pack_gzip(text_view("an initrd"), &packed);
 	expect_error(&packed, KS_ERR_INPUT, "not a kernel inside");
+}
+
+/* In memory of its own, each. */
+static void packed_images_cut_off_anywhere(void **state)
+{
+	static const char *const names[] = { "gzip: ", "xz: ", "zstd: ", "lzma: ", "lz4: " };
+	KS_BUF kernel = { 0 };
+
+	(void)state;
+	put_kernel(&kernel, &usual);
+	for (size_t i = 0; i < PACKERS; i++) {
+		KS_BUF file = { 0 };
+
+		packers[i](ks_buf_view(&kernel), &file);
+		for (size_t len = 6; len < file.len; len += len < 60 ? 1 : 61) {
+			struct ks_image image;
+
+			assert_fails(read_view(ks_view_of(file.data, len), LIMIT, &image),
+				     KS_ERR_INPUT);
+			assert_says(names[i]);
+		}
+	}
+}
+
+static void lzma_and_what_is_behind_it(void **state)
+{
+	KS_BUF kernel = { 0 };
+	KS_BUF file = { 0 };
+
+	(void)state;
+	put_kernel(&kernel, &usual);
+	pack_lzma(ks_buf_view(&kernel), &file);
+	put(&file, "x", 1);
+	expect_error(&file, KS_ERR_INPUT, "lzma: trailing garbage");
+}
+
+static void lz4_blocks_that_cannot_be(void **state)
+{
+#ifdef HAVE_LZ4
+	static const struct {
+		size_t size;
+		const char *says;
+	} cases[] = { { 0, "lz4: corrupt" },
+		      { 1, "lz4: corrupt" },
+		      { 100, "lz4: corrupt" },
+		      { 101, "lz4: truncated" },
+		      { 8421520, "lz4: truncated" }, /* what 8 MiB can at most become */
+		      { 8421521, "lz4: block of 8421521 bytes" },
+		      { 0xffffffff, "lz4: block of 4294967295 bytes" } };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		KS_BUF file = { 0 };
+
+		put_number(&file, 0x184c2102, 4, false);
+		put_number(&file, cases[i].size, 4, false);
+		for (size_t k = 0; k < 100; k++)
+			put(&file, "\xff", 1);
+		expect_error(&file, KS_ERR_INPUT, cases[i].says);
+	}
+#endif
+	(void)state;
 }
 
 static void payloads_of_a_bzimage_that_cannot_be_read(void **state)
@@ -1191,12 +1289,16 @@ int main(void)
 		cmocka_unit_test(the_build_s_length_decides),
 		cmocka_unit_test(two_that_both_could_be_trusted),
 		cmocka_unit_test(revoked_certificates),
+		cmocka_unit_test(revoked_certificates_of_any_release),
 		cmocka_unit_test(lists_of_old_kernels),
 		cmocka_unit_test(two_lists_of_an_old_kernel),
 		cmocka_unit_test(releases),
 		cmocka_unit_test(builders),
 		cmocka_unit_test(versions_at_their_limits),
 		cmocka_unit_test(no_kernel_images),
+		cmocka_unit_test(packed_images_cut_off_anywhere),
+		cmocka_unit_test(lzma_and_what_is_behind_it),
+		cmocka_unit_test(lz4_blocks_that_cannot_be),
 		cmocka_unit_test(payloads_of_a_bzimage_that_cannot_be_read),
 		cmocka_unit_test(hostile_headers_of_a_bzimage),
 		cmocka_unit_test(payloads_too_short_for_their_size),

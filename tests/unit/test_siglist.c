@@ -289,6 +289,7 @@ static void lengths_that_do_not_fit(void **state)
 		{ HEADER_SIZE, 0xffffffe4, "shorter than its header" }, /* with 28 it is 2^32 */
 		{ ENTRY_SIZE, 0, "no whole number" },
 		{ ENTRY_SIZE, GUID - 1, "no whole number" },
+		{ ENTRY_SIZE, 12, "no whole number" }, /* twelve of them */
 		{ ENTRY_SIZE, 3 * (GUID + HASH) + 1, "no whole number" },
 		{ ENTRY_SIZE, 0xffffffff, "no whole number" },
 	};
