@@ -30,7 +30,10 @@ if [ ! -x "$program" ]; then
 fi
 case $when in
 post-build)
-	"$program" sign -k "$kernelver" -d "../$kernelver/$arch/module/" || status=1
+	# Where it cannot sign, the gate knows whether that matters to this kernel.
+	"$program" sign -k "$kernelver" -d "../$kernelver/$arch/module/" ||
+		"$program" dkms gate -k "$kernelver" "../$kernelver/$arch/module/" ||
+		status=1
 	;;
 pre-install)
 	# A hook of the module's own that fails has refused already.

@@ -8,6 +8,7 @@
 #include "cli/report.h"
 #include "cli/request.h"
 #include "core/dkms.h"
+#include "core/dkmshook.h"
 #include "core/inspect.h"
 
 const char *dkms_call_kernel(void)
@@ -42,6 +43,34 @@ static bool find_own(const struct config *config, const char *version, struct ks
 	return ks_keysearch(&search, own, err) || err->code == KS_ERR_MISSING;
 }
 
+/* Then it is the hook that has the last word on the key. */
+static bool has_hook(bool *is_there, struct ks_error *err)
+{
+	enum ks_dkms_state link;
+
+	if (!ks_dkms_hook_is_there(NULL, is_there, err) ||
+	    !ks_dkms_link_state(NULL, getenv("module"), &link, err))
+		return false;
+	*is_there &= link == KS_DKMS_PRESENT || link == KS_DKMS_SOURCED;
+	return true;
+}
+
+static bool tell_of_own(const char *key, const struct ks_key_place *own, struct ks_error *err)
+{
+	bool hook;
+
+	if (!has_hook(&hook, err))
+		return false;
+	if (hook)
+		report_warning("signing with DKMS's %s, before the hook signs with %s (from %s)",
+			       key, own->key, own->why);
+	else
+		report_warning("signing with DKMS's %s; %s (from %s) is used if "
+			       "/etc/kernel-sign.conf says dkms-key = kernel",
+			       key, own->key, own->why);
+	return true;
+}
+
 static bool choose(const struct config *config, const char *kernel, const char *key,
 		   struct ks_key_place *own, struct ks_error *err)
 {
@@ -59,10 +88,10 @@ static bool choose(const struct config *config, const char *kernel, const char *
 		report_warning("signing with %s (from %s) instead of DKMS's %s", own->key, own->why,
 			       key);
 	} else {
-		report_warning("signing with DKMS's %s; %s (from %s) is used if "
-			       "/etc/kernel-sign.conf says dkms-key = kernel",
-			       key, own->key, own->why);
+		bool told = tell_of_own(key, own, err);
+
 		ks_key_place_free(own);
+		return told;
 	}
 	return true;
 }

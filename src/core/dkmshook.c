@@ -12,7 +12,7 @@
 #include "base/dir.h"
 #include "base/file.h"
 #include "core/dkms.h"
-#include "core/dkms_text.h"
+#include "core/dkms_text.inc"
 
 #define DKMS_DIR "/etc/dkms"
 #define HOOK_CONF "kernel-sign.conf"

@@ -287,7 +287,7 @@ def kernels_key(m):
     yield Step("dkms-key = dkms, the kernel has its own: drop-in alone", m.dkms("install", "one/1.0"), 0,
                one(m, installed("rsa")), says=says("dkms-key"))
     yield Step("dkms-key = dkms, the kernel has its own: drop-in and hook", m.dkms("install", "own/1.0"), 0,
-               {("own", "1.0", m.kernel): installed("rsa")}, says=says("dkms-key"))
+               {("own", "1.0", m.kernel): installed("ec")}, says=says("the hook signs with"))
     m.write("/etc/kernel-sign.conf", "dkms-key = kernel\n")
     yield Step("dkms-key = kernel", m.dkms("install", "trio/1.0"), 0, {("trio", "1.0", m.kernel): installed("ec")},
                says=says("certs-local"))
