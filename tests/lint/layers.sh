@@ -14,7 +14,7 @@ foreign() {
 	find "src/$1" -name '*.[ch]' -exec grep -HnE '^[ 	]*#[ 	]*include' {} + |
 		grep -vE ":[ 	]*#[ 	]*include[ 	]+($2)([ 	]|\$)"
 }
-own() { printf '"(%s)/[a-z0-9_]+\\.h"|"config\\.h"|<config\\.h>' "$1"; }
+own() { printf '"(%s)/[a-z0-9_]+\\.(h|inc)"|"config\\.h"|<config\\.h>' "$1"; }
 
 verdict "base includes base and libc only" "$(foreign base "$(own base)|<$libc>")"
 verdict "core includes base, core, libc and its libraries only" \
