@@ -215,10 +215,16 @@ bool ks_dkms_file_set(const char *root, const struct ks_dkms_file *file, bool re
 
 /* Links */
 
+/* What could not be PACKAGE.conf in /etc/dkms, or is a file of DKMS's or ours there. */
+static bool can_have_link(const char *package)
+{
+	return package[0] && package[0] != '.' && !strchr(package, '/') &&
+	       strcmp(package, "kernel-sign") != 0 && strcmp(package, "framework") != 0;
+}
+
 bool ks_dkms_link_path(const char *package, char **path, struct ks_error *err)
 {
-	if (!package[0] || package[0] == '.' || strchr(package, '/') ||
-	    strcmp(package, "kernel-sign") == 0 || strcmp(package, "framework") == 0)
+	if (!can_have_link(package))
 		return ks_fail(err, KS_ERR_USAGE, "'%s' is no name of a DKMS package", package);
 	return ks_string_print(path, err, DKMS_DIR "/%s.conf", package);
 }
@@ -287,6 +293,9 @@ bool ks_dkms_link_state(const char *root, const char *package, enum ks_dkms_stat
 	ENTRY entry = ENTRY_NONE;
 	KS_STRING path = NULL;
 
+	*state = KS_DKMS_FOREIGN;
+	if (!can_have_link(package))
+		return true;
 	return ks_dkms_link_path(package, &path, err) && find_entry(root, path, &entry, err) &&
 	       link_state(&entry, state, err);
 }

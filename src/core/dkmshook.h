@@ -47,7 +47,7 @@ KS_MUST_CHECK bool ks_dkms_file_set(const char *root, const struct ks_dkms_file 
 KS_MUST_CHECK bool ks_dkms_link_path(const char *package, char **path, struct ks_error *err);
 
 /*
- * The same two for the link of PACKAGE.  A SOURCED one does a link's work: there is nothing to make,
+ * The same two for the link of PACKAGE; that of one whose name cannot have any is FOREIGN.  A SOURCED one does a link's work: there is nothing to make,
  * and it is not ours to remove.
  */
 KS_MUST_CHECK bool ks_dkms_link_state(const char *root, const char *package,

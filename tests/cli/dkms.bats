@@ -734,12 +734,23 @@ refuses() {
 	gate 0
 }
 
+@test "a package whose name can have no link is not gated, and ends nothing" {
+	dkms_package framework 1
+	dkms_package a 1
+	ks 0 dkms enable --root "$root" a
+	ks 0 dkms status --root "$root"
+	says '^framework: not gated'
+	says '^a: signed and gated'
+}
+
 @test "the gate: good signatures that kernels refuse do not" {
 	prepare_gate
 	made attributes sha256 -nocerts
 	refuses attributes.ko 'it has signed attributes, which kernels refuse'
 	made pss sha256 -noattr -nocerts -keyopt rsa_padding_mode:pss
 	refuses pss.ko 'it is RSA-PSS, which no kernel can check'
+	made truncated sha512-256 -noattr -nocerts
+	refuses truncated.ko 'its digest is one that no kernel can check'
 }
 
 # The last byte of the message is of the longer signature, which is the one by RSA.
