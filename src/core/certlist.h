@@ -14,7 +14,10 @@
  * use; the length of all certificates, an unsigned long; since 5.13 the length of those that belong
  * to the build's own key.  revocation_certificates.S lays down certificates and their length, and
  * is linked behind it.  Each of these is aligned by ".align 8", which is 8 bytes on most
- * architectures and 256 on arm64.
+ * architectures and 256 on some (arm64, arm, powerpc).
+ *
+ * One case is mistaken: where the list of trusted ones is empty, that of revoked ones is not, and
+ * zeros happen to follow it, the revoked ones are taken for trusted.
  *
  * KS_ERR_INPUT: more things that look like lists than any kernel has.
  */

@@ -20,7 +20,8 @@ struct ks_image {
 	 */
 	bool has_list;
 	struct ks_certs builtin; /* what the kernel puts into .builtin_trusted_keys */
-	bool has_build_key; /* builtin.item[0] belongs to the key that modules were built with */
+	/* builtin.item[0] belongs to the key of the kernel's build; false where an entry is unread. */
+	bool has_build_key;
 	/* What it puts into .blacklist (certs/revocation_certificates.S), empty or not found. */
 	struct ks_certs revoked;
 	size_t unread; /* entries of both lists that OpenSSL cannot read as certificates */
@@ -31,7 +32,8 @@ struct ks_image {
 /*
  * Reads the image FILE, which has to stay only during the call; LIMIT is for the bytes of the
  * unpacked kernel.  KS_ERR_INPUT: no kernel image, damaged, or larger than LIMIT.
- * KS_ERR_UNSUPPORTED: a payload that nothing here unpacks, by its name ("bzip2").
+ * KS_ERR_UNSUPPORTED: a payload that nothing here unpacks, by its name ("bzip2").  Any ELF file is
+ * taken for a kernel; one that is none has neither release nor list.
  */
 KS_MUST_CHECK bool ks_image_read(struct ks_view file, size_t limit, struct ks_image *image,
 				 struct ks_error *err);
