@@ -639,7 +639,8 @@ $dkms_tree/m/1/source|one \$two|m $V" ]
 	prepare_hooks
 	module "$copies/a.ko"
 	rm "$conf/m.conf"
-	echo "POST_BUILD=../../../../../../../../../../../..$conf/kernel-sign.sh" >"$conf/m.conf"
+	# From wherever the scratch directory is.
+	printf 'POST_BUILD=%s%s\n' "$(printf '../%.0s' {1..40})" "${conf#/}/kernel-sign.sh" >"$conf/m.conf"
 	hook 0 post_build
 	is_signed "$copies/a.ko"
 	[ "$(cat calls)" = "sign -k $V -d ../$V/x86_64/module/" ]
