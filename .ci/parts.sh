@@ -153,9 +153,11 @@ part_dist() {
 
 # inside ROOT COMMAND: in the root, as in a container of that system: /proc, and no variable of ours.
 inside() {
-	# The mount is gone with its namespace, however this ends.
+	# The mounts are gone with their namespace, however this ends. Tests make namespaces of their own,
+	# for which the root has to be a mount.
 	# shellcheck disable=SC2016 # for the shell in the namespace
 	unshare --mount --propagation private sh -c '
+		mount --bind "$1" "$1"
 		mount -t proc proc "$1/proc"
 		exec chroot "$1" env -i HOME=/root TERM=dumb ${http_proxy:+"http_proxy=$http_proxy"} \
 			PATH=/usr/sbin:/usr/bin:/sbin:/bin sh -c "cd /kernel-sign && $2"' sh "$@"

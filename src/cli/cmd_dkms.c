@@ -128,6 +128,26 @@ static int enable(const struct dkms_args *args, int operands, char **operand)
 	return ok ? STATUS_DONE : STATUS_FAILED;
 }
 
+/* Files of somebody's that read ours would name one that is not there. */
+static void warn_readers(const struct dkms_args *args)
+{
+	KS_STRINGS packages = { 0 };
+	struct ks_error ignored;
+
+	if (!ks_dkms_packages(args->root, &packages, &ignored))
+		return;
+	for (size_t i = 0; i < packages.count; i++) {
+		enum ks_dkms_state link;
+
+		if (ks_dkms_link_state(args->root, packages.item[i], &link, &ignored) &&
+		    link == KS_DKMS_SOURCED)
+			report_warning(
+				"warning: /etc/dkms/%s.conf reads "
+				"/etc/dkms/kernel-sign.conf, which is gone: take that line out",
+				packages.item[i]);
+	}
+}
+
 static int disable(const struct dkms_args *args, int operands, char **operand)
 {
 	KS_STRINGS packages = { 0 };
@@ -140,6 +160,8 @@ static int disable(const struct dkms_args *args, int operands, char **operand)
 	ok = set_links(args, &packages, true);
 	if (ok && !operands && !args->all)
 		ok = set_files(args, args->root, true, true);
+	if (ok && !operands && !args->all && !args->dry_run)
+		warn_readers(args);
 	return ok ? STATUS_DONE : STATUS_FAILED;
 }
 

@@ -153,7 +153,8 @@ static void warn(const struct run *run, size_t i)
 	if (result->hard_linked)
 		report_warning("warning: %s: has other hard links, which keep the old content",
 			       path);
-	if (run->outcome[i].dkms == KS_DKMS_DIFFERS)
+	/* Beside DKMS's module the kernel's package may have one of the same name. */
+	if (run->outcome[i].dkms == KS_DKMS_DIFFERS && !run->modules->item[i].in_tree)
 		report_warning("warning: %s: DKMS's copy %s is another build of it: left alone",
 			       path, run->outcome[i].copy);
 }

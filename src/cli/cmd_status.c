@@ -237,12 +237,14 @@ static void summarize(const struct run *run)
 }
 
 /* What DKMS will install without anybody's looking, where somebody is meant to. */
-static void find_ungated(const struct request *request, struct ks_strings *ungated)
+static bool find_ungated(const struct request *request, struct ks_strings *ungated)
 {
 	struct ks_error err;
 
-	if (!request->dir && !request->names && !ks_dkms_ungated(request->root, ungated, &err))
-		report_error(&err);
+	if (request->dir || request->names || ks_dkms_ungated(request->root, ungated, &err))
+		return true;
+	report_error(&err);
+	return false;
 }
 
 static struct json_object *list_json(const struct ks_strings *list)
@@ -284,6 +286,7 @@ static int run_status(void *ctx, int operands, char **operand)
 	struct request *request = &args->look.request;
 	struct run run = { .args = args };
 	KS_STRINGS ungated = { 0 };
+	bool known;
 	int status;
 
 	if (!complete(args, operands, operand))
@@ -294,12 +297,14 @@ static int run_status(void *ctx, int operands, char **operand)
 	else
 		run.table = report_table_new(columns, COLUMNS);
 	status = look_run(&args->look, false, each, &run);
-	find_ungated(request, &ungated);
+	known = find_ungated(request, &ungated);
+	if (!known)
+		status = STATUS_FAILED;
 	if (run.modules) {
 		struct json_object *o = json_object_new_object();
 
 		json_object_object_add(o, "modules", run.modules);
-		json_object_object_add(o, "dkms_not_gated", list_json(&ungated));
+		json_object_object_add(o, "dkms_not_gated", known ? list_json(&ungated) : NULL);
 		report_json(o);
 		return status;
 	}

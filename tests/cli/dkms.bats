@@ -735,6 +735,17 @@ refuses() {
 	gate 0
 }
 
+@test "disable says which files of somebody's go on reading ours" {
+	dkms_package p
+	dkms 0 enable
+	echo '. /etc/dkms/kernel-sign.conf' >"$conf/p.conf"
+	dkms 0 disable --all
+	[ -z "$stderr" ]
+	dkms 0 disable
+	warns '^kernel-sign: warning: /etc/dkms/p.conf reads /etc/dkms/kernel-sign.conf, which is gone'
+	[ -e "$conf/p.conf" ]
+}
+
 @test "a package whose name can have no link is not gated, and ends nothing" {
 	dkms_package framework 1
 	dkms_package a 1

@@ -477,6 +477,16 @@ same() { cmp "$tree/updates/dkms/$1" "$copies/$1"; }
 /var/lib/dkms/m/1/$V/x86_64/module/signed.ko renewed" ]
 }
 
+@test "the kernel package's module of the same name is no other build of DKMS's" {
+	dkms_installs m a.ko
+	module kernel/drivers/a.ko foreign
+	echo kernel/drivers/a.ko >>"$tree/modules.order"
+	ks 0 sign "${here[@]}" "${key[@]}" --all
+	says "/kernel/drivers/a.ko: signed"
+	not warns 'another build'
+	cmp "$copies/a.ko" "$tree/updates/dkms/a.ko"
+}
+
 @test "DKMS's copy is left alone where it is another build, with a warning" {
 	dkms_installs m a.ko
 	cp "$FIXTURES/foreign.ko" "$copies/a.ko"

@@ -279,7 +279,11 @@ key_id() {
 	chmod 0 "$root/etc/dkms/p.conf"
 	not nobody cat "$root/etc/dkms/p.conf"
 	run --separate-stderr nobody "$KERNEL_SIGN" status "${here[@]}"
+	ended 1
 	blames /etc/dkms/p.conf 'Permission denied'
 	row a
 	[[ $output != *'not gated'* ]]
+	run --separate-stderr nobody "$KERNEL_SIGN" status "${here[@]}" --json
+	ended 1
+	[ "$(jq -c '.dkms_not_gated, (.modules | length)' <<<"$output" | xargs)" = 'null 1' ]
 }

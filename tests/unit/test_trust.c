@@ -10,6 +10,8 @@
 #define SIG_ENFORCE "/sys/module/module/parameters/sig_enforce"
 #define LOCKDOWN "/sys/kernel/security/lockdown"
 
+static char version[] = "6.1", dir[] = "/lib/modules/6.1";
+
 /* LIVE holds these; NULL is for a file that is not there. */
 struct seen {
 	const char *config, *sig_enforce, *lockdown;
@@ -24,8 +26,7 @@ static void put(const char *path, const char *text)
 static void ask(const struct seen *seen, bool is_running, struct ks_trust *trust)
 {
 	static char root[PATH_MAX + 8], live[PATH_MAX + 8];
-	struct ks_kernel kernel = { .version = (char *)(uintptr_t) "6.1",
-				    .dir = (char *)(uintptr_t) "/lib/modules/6.1" };
+	struct ks_kernel kernel = { version, dir };
 	struct ks_trust_search search = {
 		.root = root, .kernel = &kernel, .is_running = is_running, .live = live
 	};
@@ -120,8 +121,7 @@ static void what_may_not_be_read_is_unknown(void **state)
 	static const struct seen seen = { "CONFIG_MODULES=y\nCONFIG_MODULE_SIG=y\n", "N\n",
 					  "[none] integrity\n" };
 	char root[PATH_MAX], live[PATH_MAX];
-	struct ks_kernel kernel = { .version = (char *)(uintptr_t) "6.1",
-				    .dir = (char *)(uintptr_t) "/lib/modules/6.1" };
+	struct ks_kernel kernel = { version, dir };
 	struct ks_trust_search search = { root, &kernel, true, live, NULL };
 	KS_TRUST trust = { 0 };
 
