@@ -224,9 +224,7 @@ static bool find_all(const struct dkms_args *args, struct found *found, struct k
 
 static bool is_gated(const struct found *found, size_t package)
 {
-	enum ks_dkms_state link = found->link[package];
-
-	return found->hook && (link == KS_DKMS_PRESENT || link == KS_DKMS_SOURCED);
+	return found->hook && ks_dkms_link_works(found->link[package]);
 }
 
 static void status_json(const struct found *found)

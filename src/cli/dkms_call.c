@@ -51,7 +51,7 @@ static bool has_hook(bool *is_there, struct ks_error *err)
 	if (!ks_dkms_hook_is_there(NULL, is_there, err) ||
 	    !ks_dkms_link_state(NULL, getenv("module"), &link, err))
 		return false;
-	*is_there &= link == KS_DKMS_PRESENT || link == KS_DKMS_SOURCED;
+	*is_there &= ks_dkms_link_works(link);
 	return true;
 }
 

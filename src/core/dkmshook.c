@@ -355,8 +355,7 @@ bool ks_dkms_ungated(const char *root, struct ks_strings *packages, struct ks_er
 
 		if (!ks_dkms_link_state(root, all.item[i], &link, err))
 			return false;
-		if (link != KS_DKMS_PRESENT && link != KS_DKMS_SOURCED &&
-		    !ks_strings_add(packages, all.item[i], err))
+		if (!ks_dkms_link_works(link) && !ks_strings_add(packages, all.item[i], err))
 			return false;
 	}
 	return true;

@@ -58,6 +58,12 @@ KS_MUST_CHECK bool ks_dkms_link_set(const char *root, const char *package, bool 
 /* Whether both files of the hook pair are there, as we write or wrote them. */
 KS_MUST_CHECK bool ks_dkms_hook_is_there(const char *root, bool *is_there, struct ks_error *err);
 
+/* Whether the hook, if it is there, runs for a package whose link is in this STATE. */
+static inline bool ks_dkms_link_works(enum ks_dkms_state state)
+{
+	return state == KS_DKMS_PRESENT || state == KS_DKMS_SOURCED;
+}
+
 /* The packages of DKMS that the hook does not run for, if it is there at all; sorted. */
 KS_MUST_CHECK bool ks_dkms_ungated(const char *root, struct ks_strings *packages,
 				   struct ks_error *err);
