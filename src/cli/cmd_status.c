@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "cli/look.h"
+#include "cli/prediction.h"
 #include "core/cert.h"
 #include "core/dkmshook.h"
 
@@ -26,8 +27,8 @@ struct run {
 	size_t total, unreadable;
 };
 
-static const char *const columns[] = { "MODULE", "WHERE", "CONTAINER", "VERDICT",
-				       "SIGNER", "KEY",	  "HASH" };
+static const char *const columns[] = { "MODULE", "WHERE",  "CONTAINER", "VERDICT",
+				       "LOADS",	 "SIGNER", "KEY",	"HASH" };
 
 enum { COLUMNS = sizeof(columns) / sizeof(*columns) };
 
@@ -82,9 +83,9 @@ static bool add_signer(struct run *run, const struct look *look, size_t i, const
 	if (!look_signer(look, i, &name, err) ||
 	    (id->serial && !ks_string_print(&serial, err, "serial %s", id->serial)))
 		return false;
-	text[4] = name;
-	text[5] = id->key_id ? id->key_id : serial;
-	text[6] = id->digest;
+	text[5] = name;
+	text[6] = id->key_id ? id->key_id : serial;
+	text[7] = id->digest;
 	report_table_add(run->table, text);
 	return true;
 }
@@ -102,6 +103,8 @@ static bool add_lines(struct run *run, const struct look *look, struct ks_error 
 	text[1] = where;
 	text[2] = look->facts->codec->name;
 	text[3] = ks_verdict_name(in->verdict);
+	if (look->facts->is_predicted)
+		text[4] = prediction_word(&look->facts->prediction, look->trust);
 	if (!in->signature.count)
 		report_table_add(run->table, text);
 	for (size_t i = 0; i < in->signature.count; i++) {
@@ -168,17 +171,21 @@ static void tell_libkmod(const struct ks_modinfo *info)
 
 static bool tell_long(const struct look *look, struct ks_error *err)
 {
-	const struct ks_module_facts *facts = look->facts;
+	const struct ks_facts *facts = look->facts;
 	const struct ks_inspection *in = &facts->inspection;
 	KS_STRING reader = NULL;
 	KS_STRING notes = NULL;
+	KS_STRING prediction = NULL;
 
-	if (!look_reader(look, &reader, err) || !look_notes(look, &notes, err))
+	if (!look_reader(look, &reader, err) || !look_notes(look, &notes, err) ||
+	    !look_prediction(look, &prediction, err))
 		return false;
 	report_line("%s", look->found->path);
 	report_line("  verdict            %s%s%s", ks_verdict_name(in->verdict),
 		    in->fault ? ": " : "", in->fault ? in->fault : "");
 	field("note", notes[0] ? notes : NULL);
+	if (prediction)
+		report_line("  kernel             %s: %s", look->kernel->version, prediction);
 	report_line("  container          %s; read by the kernel itself: %s", facts->codec->name,
 		    reader);
 	report_line("  size               %llu bytes, %llu decompressed",
@@ -291,6 +298,7 @@ static int run_status(void *ctx, int operands, char **operand)
 
 	if (!complete(args, operands, operand))
 		return STATUS_USAGE;
+	args->look.predicts = true;
 	run.long_form = !request->quiet && (request->verbose || request->names == 1);
 	if (request->json)
 		run.modules = json_object_new_array();

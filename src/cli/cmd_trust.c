@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* trust: which certificates a kernel accepts for modules, and where they come from. */
 #include <stdlib.h>
-#include <string.h>
-#include <sys/utsname.h>
 
 #include "cli/report.h"
 #include "cli/request.h"
@@ -73,8 +71,8 @@ static void tell_state(const struct ks_trust *trust)
 		report_line("lockdown: %s", trust->lockdown);
 	report_line("image: %s", trust->image ? trust->image : "none that could be read");
 	report_line("rule: %s (%s)", trust->rule->name, trust->rule_why);
-	if (trust->refused_hashes)
-		report_line("hashes in dbx and MOKX: %zu (%s)", trust->refused_hashes,
+	if (trust->refused_count)
+		report_line("hashes in dbx and MOKX: %zu (%s)", trust->refused_count,
 			    trust->rule->whole_file == KS_YES ?
 				    "this kernel refuses a module file "
 				    "with such a SHA-256" :
@@ -134,7 +132,7 @@ static struct json_object *to_json(const struct ks_trust *trust)
 	json_object_object_add(o, "rule", report_text(trust->rule->name));
 	json_object_object_add(o, "rule_why", report_text(trust->rule_why));
 	json_object_object_add(o, "refused_hashes",
-			       json_object_new_int64((int64_t)trust->refused_hashes));
+			       json_object_new_int64((int64_t)trust->refused_count));
 	for (size_t i = 0; i < trust->count; i++)
 		json_object_array_add(certs, item_json(&trust->item[i]));
 	for (size_t i = 0; i < trust->unseen.count; i++)
@@ -149,18 +147,12 @@ static struct json_object *to_json(const struct ks_trust *trust)
 static bool look(const struct trust_args *args, const char *version, struct json_object *list)
 {
 	const struct request *r = &args->request;
-	struct ks_trust_search search = { .root = r->root };
 	KS_KERNEL kernel = { 0 };
 	KS_TRUST trust = { 0 };
-	struct utsname running;
 	struct ks_error err;
 
-	search.kernel = &kernel;
-	search.is_running =
-		!r->root && uname(&running) == 0 && strcmp(version, running.release) == 0;
-	search.efivars = args->efivars ? args->efivars : r->root ? NULL : KS_EFIVARS;
 	if (!ks_kernel_find(&kernel, r->root, version, &err) ||
-	    !ks_trust_find(&search, &trust, &err)) {
+	    !request_find_trust(r, args->efivars, &kernel, &trust, &err)) {
 		report_error(&err);
 		return false;
 	}

@@ -80,12 +80,18 @@ static void tell(const struct look *look)
 {
 	KS_STRING text = NULL;
 	KS_STRING notes = NULL;
+	KS_STRING prediction = NULL;
 	struct ks_error err;
 
-	if (word(look, &text, &err) && look_notes(look, &notes, &err))
-		report_line("%s: %s%s%s", look->found->path, text, notes[0] ? "; " : "", notes);
-	else
+	if (!word(look, &text, &err) || !look_notes(look, &notes, &err) ||
+	    !look_prediction(look, &prediction, &err)) {
 		report_error(&err);
+		return;
+	}
+	report_line("%s: %s%s%s", look->found->path, text, notes[0] ? "; " : "", notes);
+	if (prediction)
+		report_line("%s: kernel %s: %s", look->found->path, look->kernel->version,
+			    prediction);
 }
 
 static void each(void *ctx, const struct look *look)
@@ -108,6 +114,7 @@ static int run_verify(void *ctx, int operands, char **operand)
 
 	if (!request_complete(&args->request, operands, operand))
 		return STATUS_NOT_CHECKED;
+	args->predicts = args->request.kernel;
 	if (args->request.json)
 		run.modules = json_object_new_array();
 	if (look_run(args, true, each, &run) != STATUS_DONE)

@@ -9,7 +9,7 @@
 #include "cli/request.h"
 #include "core/dkms.h"
 #include "core/dkmshook.h"
-#include "core/inspect.h"
+#include "core/facts.h"
 
 const char *dkms_call_kernel(void)
 {
@@ -111,13 +111,13 @@ bool dkms_call_choose(const char *kernel, const char *key, struct ks_key_place *
 static bool inspect(const char *path, const struct ks_certs *certs, struct ks_error *err)
 {
 	struct ks_load load = { .max_size = INT32_MAX };
-	struct ks_module_facts facts = { 0 };
+	struct ks_facts facts = { 0 };
 	enum ks_verdict verdict;
 
-	if (!ks_inspect_module(path, &load, certs, &facts, err))
+	if (!ks_facts_find(path, &load, certs, NULL, &facts, err))
 		return false;
 	verdict = facts.inspection.verdict;
-	ks_module_facts_free(&facts);
+	ks_facts_free(&facts);
 	return verdict == KS_VERDICT_GOOD ||
 	       ks_fail(err, KS_ERR_CRYPTO, "signed, but what was written is: %s",
 		       ks_verdict_name(verdict));

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/batch.h"
+#include "cli/prediction.h"
 #include "core/cert.h"
 
 struct run {
@@ -18,15 +19,17 @@ struct run {
 	const struct ks_modules *modules;
 	struct ks_load load;
 	struct ks_certs certs;
-	struct ks_module_facts *facts; /* by module */
+	struct ks_trust trust;
+	struct ks_loader loader;
+	struct ks_facts *facts; /* by module */
 };
 
 static bool work(void *ctx, size_t i, struct ks_error *err)
 {
 	struct run *run = ctx;
 
-	return ks_inspect_module(run->modules->item[i].path, &run->load, &run->certs,
-				 &run->facts[i], err);
+	return ks_facts_find(run->modules->item[i].path, &run->load, &run->certs,
+			     run->look.trust ? &run->loader : NULL, &run->facts[i], err);
 }
 
 static void done(void *ctx, size_t i, const struct ks_error *err)
@@ -37,7 +40,7 @@ static void done(void *ctx, size_t i, const struct ks_error *err)
 	run->look.facts = err ? NULL : &run->facts[i];
 	run->look.err = err;
 	run->each(run->ctx, &run->look);
-	ks_module_facts_free(&run->facts[i]);
+	ks_facts_free(&run->facts[i]);
 }
 
 static int run_batch(struct run *run)
@@ -60,16 +63,26 @@ static int run_batch(struct run *run)
 	return failed ? STATUS_FAILED : STATUS_DONE;
 }
 
-static bool find_reader(struct run *run)
+/* What there is to know of the kernel, once for all modules. */
+static bool find_kernel(struct run *run)
 {
+	const struct request *request = &run->args->request;
+	const struct ks_kernel *kernel = run->look.kernel;
 	struct ks_error err;
 
 	run->look.reader = KS_READER_UNKNOWN;
-	if (!run->look.kernel ||
-	    ks_kernel_reads(run->look.kernel, run->args->request.root, &run->look.reader, &err))
+	if (!kernel)
 		return true;
-	report_error(&err);
-	return false;
+	if (!ks_kernel_reads(kernel, request->root, &run->look.reader, &err) ||
+	    (run->args->predicts &&
+	     (!request_find_trust(request, run->args->efivars, kernel, &run->trust, &err) ||
+	      !ks_loader_find(kernel, request->root, &run->trust, &run->loader, &err)))) {
+		report_error(&err);
+		return false;
+	}
+	if (run->args->predicts)
+		run->look.trust = &run->trust;
+	return true;
 }
 
 static int each_kernel(void *ctx, const struct ks_kernel *kernel, const struct ks_modules *modules)
@@ -85,12 +98,14 @@ static int each_kernel(void *ctx, const struct ks_kernel *kernel, const struct k
 	run->modules = modules;
 	run->load = request_load(request);
 	run->certs = (struct ks_certs){ 0 };
+	run->trust = (struct ks_trust){ 0 };
 	ready = request_open_certs(request, &run->args->certs, kernel, &run->certs);
-	if ((!ready && run->strict) || !find_reader(run))
+	if ((!ready && run->strict) || !find_kernel(run))
 		status = STATUS_FAILED;
 	else
 		status = run_batch(run);
 	ks_certs_free(&run->certs);
+	ks_trust_free(&run->trust);
 	return status;
 }
 
@@ -170,6 +185,13 @@ bool look_reader(const struct look *look, char **text, struct ks_error *err)
 	if (reads != codec)
 		return ks_string_print(text, err, "no (this kernel reads %s)", reads->name);
 	return ks_string_copy(text, "yes", err);
+}
+
+bool look_prediction(const struct look *look, char **text, struct ks_error *err)
+{
+	*text = NULL;
+	return !look->facts->is_predicted ||
+	       prediction_text(&look->facts->prediction, look->trust, text, err);
 }
 
 static bool add_note(struct ks_strings *notes, bool is_so, const char *note, struct ks_error *err)
@@ -298,7 +320,7 @@ static struct json_object *libkmod_json(const struct ks_modinfo *info)
 
 static void put_facts(struct json_object *o, const struct look *look)
 {
-	const struct ks_module_facts *facts = look->facts;
+	const struct ks_facts *facts = look->facts;
 	const struct ks_inspection *in = &facts->inspection;
 
 	put(o, "verdict", ks_verdict_name(in->verdict));
@@ -329,6 +351,10 @@ struct json_object *look_json(const struct look *look)
 	put(o, "kernel", look->kernel ? look->kernel->version : NULL);
 	put_made(o, "where", look, look_where);
 	put(o, "error", look->err ? look->err->text : NULL);
+	json_object_object_add(o, "load",
+			       look->facts && look->facts->is_predicted ?
+				       prediction_json(&look->facts->prediction, look->trust) :
+				       NULL);
 	if (look->facts)
 		put_facts(o, look);
 	else

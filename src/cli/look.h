@@ -5,11 +5,14 @@
 
 #include "cli/report.h"
 #include "cli/request.h"
-#include "core/inspect.h"
+#include "core/efivar.h"
+#include "core/facts.h"
 
 struct look_args {
 	struct request request;
 	struct ks_strings certs; /* --cert */
+	const char *efivars;
+	bool predicts; /* no option: whether what the kernel will do is asked */
 };
 
 /* Rows for option tables; MEMBER leads to a struct look_args: empty, or with a dot at its end. */
@@ -17,16 +20,19 @@ struct look_args {
 #define LOOK_OPTIONS(T, member)                                                                \
 	REQUEST_OPTIONS(T, member request),                                                    \
 	{ 0, "cert", "FILE|DIR", "check against these certificates, PEM or DER; may be repeated", \
-	  OPTION_LIST, offsetof(T, member certs) }
+	  OPTION_LIST, offsetof(T, member certs) }, \
+	{ 0, "efivars", "DIR", "EFI variables, as in " KS_EFIVARS " (with --root: none)",      \
+	  OPTION_STRING, offsetof(T, member efivars) }
 /* clang-format on */
 
 /* One module; all of it lives only as long as the call that hands it out. */
 struct look {
 	const struct ks_kernel *kernel; /* or NULL */
 	enum ks_kernel_reader reader;
+	const struct ks_trust *trust; /* or NULL, where nothing is predicted */
 	const struct ks_found *found;
-	const struct ks_module_facts *facts; /* NULL if it could not be read, which was reported */
-	const struct ks_error *err;	     /* and why */
+	const struct ks_facts *facts; /* NULL if it could not be read, which was reported */
+	const struct ks_error *err;   /* and why */
 };
 
 /*
@@ -50,6 +56,9 @@ bool look_has_reader(const struct look *look);
 
 /* Whether that kernel reads the container itself: "yes", "no (...)", "unknown (...)". */
 KS_MUST_CHECK bool look_reader(const struct look *look, char **text, struct ks_error *err);
+
+/* What the kernel will do with it, in a sentence; NULL where nothing is predicted. */
+KS_MUST_CHECK bool look_prediction(const struct look *look, char **text, struct ks_error *err);
 
 /* What is odd about a signature, whatever the verdict: "two signatures beneath it"; or "". */
 KS_MUST_CHECK bool look_notes(const struct look *look, char **text, struct ks_error *err);

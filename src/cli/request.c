@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "cli/report.h"
 #include "core/cert.h"
+#include "core/efivar.h"
 
 enum {
 	DEFAULT_MAX_SIZE = 1 << 30, /* bytes */
@@ -315,4 +316,16 @@ bool request_open_certs(const struct request *r, const struct ks_strings *paths,
 		return true;
 	report_error(&err);
 	return false;
+}
+
+bool request_find_trust(const struct request *r, const char *efivars,
+			const struct ks_kernel *kernel, struct ks_trust *trust,
+			struct ks_error *err)
+{
+	struct ks_trust_search search = { .root = r->root, .kernel = kernel };
+
+	search.is_running =
+		!r->root && uname(&running) == 0 && strcmp(kernel->version, running.release) == 0;
+	search.efivars = efivars ? efivars : r->root ? NULL : KS_EFIVARS;
+	return ks_trust_find(&search, trust, err);
 }

@@ -12,6 +12,7 @@
 #include "core/keysearch.h"
 #include "core/locate.h"
 #include "core/sign.h"
+#include "core/trust.h"
 
 struct request {
 	/* options */
@@ -113,6 +114,14 @@ bool request_open_signer(const struct request *request, const struct key_options
  */
 bool request_open_certs(const struct request *request, const struct ks_strings *paths,
 			const struct ks_kernel *kernel, struct ks_certs *certs);
+
+/*
+ * What KERNEL trusts; EFIVARS is a directory of EFI variables, or NULL for the host's own, which
+ * --root has none of.
+ */
+KS_MUST_CHECK bool request_find_trust(const struct request *request, const char *efivars,
+				      const struct ks_kernel *kernel, struct ks_trust *trust,
+				      struct ks_error *err);
 
 /*
  * The same as request_open_signer() for a key and certificate that are already named, inside ROOT or

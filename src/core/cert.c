@@ -48,6 +48,22 @@ enum ks_cert_time ks_cert_time_check(const X509 *cert, time_t now)
 								      KS_CERT_VALID;
 }
 
+bool ks_cert_tbs_sha256(const X509 *cert, uint8_t *hash)
+{
+	unsigned char *der = NULL;
+	int len = i2d_X509(cert, &der);
+	const unsigned char *at = der, *tbs;
+	long size = 0;
+	int tag, class;
+	bool ok = len > 0 && !(ASN1_get_object(&at, &size, &tag, &class, len) & 0x80);
+
+	tbs = at;
+	ok = ok && !(ASN1_get_object(&at, &size, &tag, &class, size) & 0x80) &&
+	     EVP_Digest(tbs, (size_t)(at + size - tbs), hash, NULL, EVP_sha256(), NULL) == 1;
+	OPENSSL_free(der);
+	return ok;
+}
+
 /* OpenSSL's memory to ours, so that free() is right for everything that we return. */
 static bool take_bio(BIO *bio, char **text, struct ks_error *err)
 {

@@ -25,6 +25,12 @@ enum ks_cert_time {
 /* The kernel does not look at the dates: this is for warnings.  NOW in seconds since the epoch. */
 enum ks_cert_time ks_cert_time_check(const X509 *cert, time_t now);
 
+/*
+ * The SHA-256 (32 bytes) of CERT's to-be-signed part, which lists of what is refused have.  False
+ * where it cannot be encoded.
+ */
+bool ks_cert_tbs_sha256(const X509 *cert, uint8_t *hash);
+
 /* A certificate as text; every member is the caller's, freed by ks_cert_text_free(). */
 struct ks_cert_text {
 	char *subject; /* RFC 2253 */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/inspect.h"
 
+#include <errno.h>
 #include <openssl/err.h>
 #include <stdlib.h>
 
@@ -11,28 +12,52 @@ enum {
 	OBJECT_ERROR = 0x80,
 	OBJECT_INDEFINITE = 0x01, /* the length is left open (X.690 8.1.3.6) */
 
-	MOST_NESTED = 64, /* a real message has about ten levels */
+	MOST_NESTED = 64,    /* a real message has about ten levels */
+	ALGORITHM_DEPTH = 4, /* the first AlgorithmIdentifier's; OIDs above it name no algorithm */
 };
 
-/* Whether any element of BER says its end by a mark behind it, not by its length: no DER then. */
-static bool has_indefinite(const unsigned char *at, long len, int depth)
+struct ber {
+	bool indefinite, endless_algorithm;
+};
+
+static const unsigned char *walk(const unsigned char *at, const unsigned char *end, int depth,
+				 struct ber *ber);
+
+/* The same for an element whose content begins at AT, and which ends by a mark. */
+static const unsigned char *walk_open(const unsigned char *at, const unsigned char *end, int depth,
+				      struct ber *ber)
 {
-	const unsigned char *end = at + len;
+	bool is_named = at < end && *at == V_ASN1_OBJECT;
 
-	while (at < end && depth < MOST_NESTED) {
-		long size;
-		int tag, class;
-		int what = ASN1_get_object(&at, &size, &tag, &class, end - at);
-
-		if (what & OBJECT_ERROR)
-			return false;
-		if (what & OBJECT_INDEFINITE)
-			return true;
-		if ((what & V_ASN1_CONSTRUCTED) && has_indefinite(at, size, depth + 1))
-			return true;
-		at += size;
+	ber->indefinite = true;
+	for (size_t count = 0; at && end - at >= 2; count++) {
+		if (!at[0] && !at[1]) {
+			if (depth >= ALGORITHM_DEPTH && is_named && count == 1)
+				ber->endless_algorithm = true;
+			return at + 2;
+		}
+		at = walk(at, end, depth + 1, ber);
 	}
-	return false;
+	return NULL;
+}
+
+/* Notes what is not DER (X.690 8.1.3.6) in the element at AT; what is behind it, or NULL. */
+static const unsigned char *walk(const unsigned char *at, const unsigned char *end, int depth,
+				 struct ber *ber)
+{
+	const unsigned char *inside = at;
+	long size;
+	int tag, class;
+	int what = ASN1_get_object(&inside, &size, &tag, &class, end - at);
+
+	if ((what & OBJECT_ERROR) || depth == MOST_NESTED)
+		return NULL;
+	if (what & OBJECT_INDEFINITE)
+		return walk_open(inside, end, depth, ber);
+	if (what & V_ASN1_CONSTRUCTED)
+		for (at = inside; at && at < inside + size;)
+			at = walk(at, inside + size, depth + 1, ber);
+	return inside + size;
 }
 
 /*
@@ -90,9 +115,10 @@ static bool judge_all(struct ks_inspection *in, struct ks_view image, const stru
 	return in->verdict != KS_VERDICT_UNSUPPORTED || name_algorithm(in, err);
 }
 
-static bool malformed(struct ks_inspection *in, const char *fault, struct ks_error *err)
+static bool malformed(struct ks_inspection *in, const char *fault, int sys, struct ks_error *err)
 {
 	in->verdict = KS_VERDICT_MALFORMED;
+	in->sys = sys;
 	return ks_string_copy(&in->fault, fault, err);
 }
 
@@ -101,20 +127,25 @@ static bool inspect_message(struct ks_inspection *in, const struct ks_trailer *t
 {
 	struct ks_error fault;
 	KS_STRING refusal = NULL;
+	struct ber ber = { 0 };
+	int sys;
 
 	if (!ks_signature_parse(t->message, &in->signature, &fault))
-		return fault.code == KS_ERR_SYSTEM ? ((*err = fault), false) :
-						     malformed(in, fault.text, err);
+		return fault.code == KS_ERR_SYSTEM ?
+			       ((*err = fault), false) :
+			       malformed(in, fault.text, in->signature.sys, err);
 	in->padding = t->message.len - in->signature.length;
-	in->indefinite = has_indefinite(t->message.data, (long)in->signature.length, 0);
+	walk(t->message.data, t->message.data + in->signature.length, 0, &ber);
+	in->indefinite = ber.indefinite;
+	in->endless_algorithm = ber.endless_algorithm;
 	ERR_clear_error();
 	if (!in->signature.count)
-		return malformed(in, "the PKCS#7 message has no signer", err);
-	if (!ks_signature_refusal(&in->signature, t->message.len, &refusal, err))
+		return malformed(in, "the PKCS#7 message has no signer", EBADMSG, err);
+	if (!ks_signature_refusal(&in->signature, t->message.len, &refusal, &sys, err))
 		return false;
 	if (refusal) {
 		ks_signature_free(&in->signature);
-		return malformed(in, refusal, err);
+		return malformed(in, refusal, sys, err);
 	}
 	return judge_all(in, t->image, certs, err);
 }
@@ -141,7 +172,7 @@ static bool inspect(struct ks_view content, const struct ks_certs *certs, struct
 		in->verdict = KS_VERDICT_UNSIGNED;
 		return true;
 	case KS_TRAILER_MALFORMED:
-		return malformed(in, t.fault, err);
+		return malformed(in, t.fault, t.sys, err);
 	case KS_TRAILER_WHOLE:
 		break;
 	}
@@ -157,33 +188,6 @@ bool ks_inspect(struct ks_view content, const struct ks_certs *certs,
 		return true;
 	ks_inspection_free(inspection);
 	return false;
-}
-
-bool ks_inspect_module(const char *path, const struct ks_load *load, const struct ks_certs *certs,
-		       struct ks_module_facts *facts, struct ks_error *err)
-{
-	struct ks_load how = *load;
-	KS_MODULE m = KS_MODULE_NONE;
-
-	*facts = (struct ks_module_facts){ 0 };
-	how.examine = true;
-	if (!ks_module_load(&m, path, &how, err))
-		return false;
-	facts->codec = m.codec;
-	facts->objection = m.objection;
-	facts->file_size = (uint64_t)m.st.st_size;
-	facts->content_size = m.content.len;
-	if (ks_inspect(ks_buf_view(&m.content), certs, &facts->inspection, err) &&
-	    ks_modinfo_read(ks_buf_view(&m.content), &facts->info, err))
-		return true;
-	ks_module_facts_free(facts);
-	return false;
-}
-
-void ks_module_facts_free(struct ks_module_facts *facts)
-{
-	ks_inspection_free(&facts->inspection);
-	ks_modinfo_free(&facts->info);
 }
 
 void ks_inspection_free(struct ks_inspection *inspection)

@@ -7,8 +7,6 @@
 #define KS_CORE_INSPECT_H
 
 #include "core/certs.h"
-#include "core/kmod.h"
-#include "core/module.h"
 #include "core/signature.h"
 #include "core/trailer.h"
 
@@ -25,11 +23,17 @@ struct ks_inspection {
 	 */
 	enum ks_verdict verdict;
 	char *fault; /* MALFORMED: which field of trailer or message; UNSUPPORTED: which algorithm */
+	int sys; /* MALFORMED: a kernel's errno for that; ENOPKG is "unsupported crypto" there */
 	size_t image_size;     /* bytes that the outermost signature covers */
 	size_t signature_size; /* bytes behind them, 0 if unsigned */
 	size_t padding;	       /* bytes behind the message inside the size that it claims */
 	size_t beneath;	       /* signatures inside the image: piled up, the kernel ignores them */
 	bool indefinite;       /* BER with indefinite lengths, where sign-file writes DER */
+	/*
+	 * An AlgorithmIdentifier of indefinite length without parameters, whose end kernels take
+	 * for the parameters, and find no end then.
+	 */
+	bool endless_algorithm;
 	struct ks_signature signature;
 	struct ks_signer_finding *finding; /* one a signer */
 };
@@ -42,23 +46,6 @@ struct ks_inspection {
  */
 KS_MUST_CHECK bool ks_inspect(struct ks_view content, const struct ks_certs *certs,
 			      struct ks_inspection *inspection, struct ks_error *err);
-
-/* All that can be said of one module file. */
-struct ks_module_facts {
-	const struct ks_codec *codec;
-	const char *objection; /* of a kernel's own reader to the container; or NULL */
-	uint64_t file_size;    /* bytes */
-	uint64_t content_size; /* bytes, decompressed */
-	struct ks_inspection inspection;
-	struct ks_modinfo info;
-};
-
-/* Reads and inspects the module at PATH.  Fails where it cannot be read: the error names no path. */
-KS_MUST_CHECK bool ks_inspect_module(const char *path, const struct ks_load *load,
-				     const struct ks_certs *certs, struct ks_module_facts *facts,
-				     struct ks_error *err);
-
-void ks_module_facts_free(struct ks_module_facts *facts);
 
 void ks_inspection_free(struct ks_inspection *inspection);
 

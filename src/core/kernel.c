@@ -164,6 +164,13 @@ bool ks_kernel_reads(const struct ks_kernel *kernel, const char *root,
 	return true;
 }
 
+int ks_kernel_series(const char *version)
+{
+	int major = 0, minor = 0;
+
+	return sscanf(version, "%d.%d", &major, &minor) == 2 ? major * 1000 + minor : 0;
+}
+
 bool ks_kernel_owns(const char *path)
 {
 	const char *version, *below;

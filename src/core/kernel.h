@@ -44,6 +44,9 @@ enum ks_kernel_reader {
 KS_MUST_CHECK bool ks_kernel_reads(const struct ks_kernel *kernel, const char *root,
 				   enum ks_kernel_reader *reader, struct ks_error *err);
 
+/* Major number * 1000 + minor number of a VERSION: 6012 of "6.12.94-amd64"; 0 if it has none. */
+int ks_kernel_series(const char *version);
+
 /*
  * Whether PATH (canonical, inside the root) lies below the kernel/ directory of any version, where
  * the kernel's own package, and now and then a vendor, puts modules.

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/dir.h"
 #include "base/place.h"
 #include "base/strings.h"
 #include "core/elf.h"
@@ -58,6 +59,63 @@ static bool first_path(struct kmod_list *list, const char *prefix, const char *d
 		kmod_module_unref(module);
 		if (!ok)
 			return false;
+	}
+	return true;
+}
+
+/* The library's directories: Debian's of one architecture, and everybody else's. */
+static bool library_dirs(const char *root, struct ks_strings *dirs, struct ks_error *err)
+{
+	static const char *const parents[] = { "/usr/lib", "/lib" };
+	static const char *const fixed[] = { "/usr/lib64", "/usr/lib", "/lib64", "/lib" };
+
+	for (size_t i = 0; i < sizeof(parents) / sizeof(*parents); i++) {
+		KS_STRINGS names = { 0 };
+
+		if (!ks_dir_names_at(root, parents[i], &names, err) && err->sys == ENOMEM)
+			return false;
+		for (size_t k = 0; k < names.count; k++) {
+			KS_STRING dir = NULL;
+
+			if (strstr(names.item[k], "-linux-") &&
+			    (!ks_string_print(&dir, err, "%s/%s", parents[i], names.item[k]) ||
+			     !ks_strings_add(dirs, dir, err)))
+				return false;
+		}
+	}
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++)
+		if (!ks_strings_add(dirs, fixed[i], err))
+			return false;
+	return true;
+}
+
+/* kmod 30 has libkmod.so.2.4.0, kmod 31 has 2.4.1, kmod 33 has 2.5.0 (its Makefile.am). */
+static enum ks_answer by_library(const char *path)
+{
+	const char *name = strrchr(path, '/');
+	int minor, micro;
+
+	if (!name || sscanf(name, "/libkmod.so.2.%d.%d", &minor, &micro) != 2)
+		return KS_UNKNOWN;
+	return minor > 4 || (minor == 4 && micro > 0) ? KS_YES : KS_NO;
+}
+
+bool ks_kmod_hands_over(const char *root, enum ks_answer *answer, struct ks_error *err)
+{
+	KS_STRINGS dirs = { 0 };
+
+	*answer = KS_UNKNOWN;
+	if (!library_dirs(root, &dirs, err))
+		return false;
+	for (size_t i = 0; i < dirs.count && *answer == KS_UNKNOWN; i++) {
+		KS_PLACE place = KS_PLACE_NONE;
+		KS_STRING path = NULL;
+		struct ks_error ignored;
+
+		if (!ks_string_print(&path, err, "%s/libkmod.so.2", dirs.item[i]))
+			return false;
+		if (ks_place_find(&place, root, path, &ignored))
+			*answer = by_library(place.path);
 	}
 	return true;
 }

@@ -8,6 +8,7 @@
 #ifndef KS_CORE_KMOD_H
 #define KS_CORE_KMOD_H
 
+#include "base/answer.h"
 #include "base/buf.h"
 
 /*
@@ -17,6 +18,13 @@
  */
 KS_MUST_CHECK bool ks_kmod_lookup(const char *root, const char *dir, const char *name, char **path,
 				  struct ks_error *err);
+
+/*
+ * Whether the kmod inside ROOT hands compressed modules to a kernel that reads their format, which
+ * came with kmod 31: by the version in the name of its library, libkmod.so.2.X.Y.
+ */
+KS_MUST_CHECK bool ks_kmod_hands_over(const char *root, enum ks_answer *answer,
+				      struct ks_error *err);
 
 struct ks_modinfo {
 	bool intree;	/* "intree: Y" */

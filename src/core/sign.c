@@ -25,12 +25,14 @@ static bool is_plain(const struct ks_signature *signature, const struct ks_trail
 {
 	KS_STRING refusal = NULL;
 	struct ks_error ignored;
+	int sys;
 
 	/* The last one writes the whole message anew to look at it. */
 	return signature->count == 1 && !signature->signer[0].attributes &&
 	       !signature->certificates && signature->length == t->message.len &&
 	       ks_trailer_parse(t->image).kind == KS_TRAILER_NONE &&
-	       ks_signature_refusal(signature, t->message.len, &refusal, &ignored) && !refusal;
+	       ks_signature_refusal(signature, t->message.len, &refusal, &sys, &ignored) &&
+	       !refusal;
 }
 
 /* *IS_THIS: exactly what SIGNER would make.  *IS_OURS: by its key and nobody else's. */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/signature.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <openssl/err.h>
+#include <openssl/rsa.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,8 +85,10 @@ static bool parse(struct ks_view message, struct ks_signature *s, struct ks_erro
 	if (!s->cms)
 		return ks_fail(err, KS_ERR_INPUT, "the PKCS#7 message is not valid ASN.1");
 	s->length = (size_t)(at - message.data);
+	s->sys = EINVAL;
 	if (OBJ_obj2nid(CMS_get0_type(s->cms)) != NID_pkcs7_signed)
 		return ks_fail(err, KS_ERR_INPUT, "the PKCS#7 message is not SignedData");
+	s->sys = EBADMSG;
 	content = CMS_get0_content(s->cms);
 	if (!content || *content)
 		return ks_fail(err, KS_ERR_INPUT, "the PKCS#7 message has its content attached");
@@ -96,13 +100,16 @@ bool ks_signature_parse(struct ks_view message, struct ks_signature *signature,
 			struct ks_error *err)
 {
 	bool ok;
+	int sys;
 
-	*signature = (struct ks_signature){ 0 };
+	*signature = (struct ks_signature){ .sys = EBADMSG };
 	ok = parse(message, signature, err);
 	/* Whatever OpenSSL had to say of a hostile message is ours now, not the next caller's. */
 	ERR_clear_error();
+	sys = signature->sys;
 	if (!ok)
 		ks_signature_free(signature);
+	signature->sys = ok ? 0 : sys;
 	return ok;
 }
 
@@ -154,9 +161,16 @@ static bool find_versions(const unsigned char **at, const unsigned char *end, in
 	return next(at, end, true, &size);
 }
 
-static bool check_version(int64_t whole, int64_t of_signer, char **fault, struct ks_error *err)
+static bool is_version(int64_t version)
 {
-	if (of_signer != VERSION_SERIAL && of_signer != VERSION_KEY_ID)
+	return version == VERSION_SERIAL || version == VERSION_KEY_ID;
+}
+
+static bool check_version(int64_t whole, int64_t of_signer, char **fault, int *sys,
+			  struct ks_error *err)
+{
+	*sys = is_version(of_signer) ? EBADMSG : EINVAL;
+	if (!is_version(of_signer))
 		return ks_string_print(fault, err,
 				       "a SignerInfo of version %jd, of which kernels know nothing",
 				       (intmax_t)of_signer);
@@ -168,18 +182,21 @@ static bool check_version(int64_t whole, int64_t of_signer, char **fault, struct
 	return true;
 }
 
-static bool check_versions(const struct ks_signature *s, struct ks_view der, char **fault,
+static bool check_versions(const struct ks_signature *s, struct ks_view der, char **fault, int *sys,
 			   struct ks_error *err)
 {
 	const unsigned char *at = der.data, *end = der.data + der.len;
 	int64_t whole, of_signer;
 
+	*sys = EBADMSG;
 	if (!find_versions(&at, end, &whole))
 		return ks_string_copy(fault, "the PKCS#7 message has no version", err);
-	if (whole != VERSION_SERIAL && whole != VERSION_KEY_ID)
+	if (!is_version(whole)) {
+		*sys = EINVAL;
 		return ks_string_print(fault, err,
 				       "SignedData of version %jd, of which kernels know nothing",
 				       (intmax_t)whole);
+	}
 	for (size_t i = 0; i < s->count && !*fault; i++) {
 		const unsigned char *inside = at;
 		long size;
@@ -189,13 +206,13 @@ static bool check_versions(const struct ks_signature *s, struct ks_view der, cha
 		at = inside + size;
 		if (!read_integer(&inside, at, &of_signer))
 			return ks_string_copy(fault, "a SignerInfo has no version", err);
-		if (!check_version(whole, of_signer, fault, err))
+		if (!check_version(whole, of_signer, fault, sys, err))
 			return false;
 	}
 	return true;
 }
 
-bool ks_signature_refusal(const struct ks_signature *signature, size_t size, char **fault,
+bool ks_signature_refusal(const struct ks_signature *signature, size_t size, char **fault, int *sys,
 			  struct ks_error *err)
 {
 	unsigned char *der = NULL;
@@ -203,14 +220,16 @@ bool ks_signature_refusal(const struct ks_signature *signature, size_t size, cha
 	bool ok;
 
 	*fault = NULL;
+	*sys = EMSGSIZE;
 	if (size > KERNEL_LIMIT)
 		return ks_string_print(fault, err,
 				       "the PKCS#7 message and what follows it have %zu bytes, and "
 				       "kernels take %d",
 				       size, KERNEL_LIMIT);
+	*sys = EBADMSG;
 	/* Anew, for it may have come as BER. */
 	len = i2d_CMS_ContentInfo(signature->cms, &der);
-	ok = len > 0 ? check_versions(signature, ks_view_of(der, (size_t)len), fault, err) :
+	ok = len > 0 ? check_versions(signature, ks_view_of(der, (size_t)len), fault, sys, err) :
 		       ks_string_copy(fault, "the PKCS#7 message is not valid ASN.1", err);
 	OPENSSL_free(der);
 	ERR_clear_error();
@@ -327,4 +346,47 @@ bool ks_signature_check(struct ks_signature *signature, size_t i, struct ks_view
 	*verdict = holds(info, chain) ? KS_VERDICT_GOOD : KS_VERDICT_BAD;
 	ERR_clear_error();
 	return true;
+}
+
+/* What RSA makes of the signature value, with PADDING to be there; whether it is. */
+static bool recover(EVP_PKEY *key, const ASN1_OCTET_STRING *value, int padding, unsigned char *out,
+		    size_t *len)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(key, NULL);
+	bool ok = ctx && EVP_PKEY_verify_recover_init(ctx) == 1 &&
+		  EVP_PKEY_CTX_set_rsa_padding(ctx, padding) == 1 &&
+		  EVP_PKEY_verify_recover(ctx, out, len, ASN1_STRING_get0_data(value),
+					  (size_t)ASN1_STRING_length(value)) == 1;
+
+	EVP_PKEY_CTX_free(ctx);
+	return ok;
+}
+
+static int rsa_errno(EVP_PKEY *key, const ASN1_OCTET_STRING *value)
+{
+	size_t size = (size_t)EVP_PKEY_get_size(key), len = size;
+	unsigned char *out = malloc(size);
+	int sys = 0;
+
+	if (out && recover(key, value, RSA_NO_PADDING, out, &len) && len) {
+		sys = out[0] ? EINVAL : EBADMSG;
+		len = size;
+		if (recover(key, value, RSA_PKCS1_PADDING, out, &len))
+			sys = EKEYREJECTED;
+	}
+	free(out);
+	return sys;
+}
+
+int ks_signature_bad_errno(const struct ks_signature *signature, size_t i, X509 *cert)
+{
+	CMS_SignerInfo *info =
+		sk_CMS_SignerInfo_value(CMS_get0_SignerInfos(signature->cms), (int)i);
+	EVP_PKEY *key = X509_get0_pubkey(cert);
+	int sys = 0;
+
+	if (key && EVP_PKEY_is_a(key, "RSA"))
+		sys = rsa_errno(key, CMS_SignerInfo_get0_signature(info));
+	ERR_clear_error();
+	return sys;
 }

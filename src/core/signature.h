@@ -24,22 +24,26 @@ struct ks_signature {
 	size_t count;	     /* signers; may be 0 */
 	size_t certificates; /* embedded in the message, never trusted */
 	size_t length;	     /* of the message itself; what is left of the view is padding */
+	int sys; /* of what cannot be read: a kernel's errno for it, EBADMSG or EINVAL */
 	CMS_ContentInfo *cms;
 };
 
 #define KS_SIGNATURE __attribute__((cleanup(ks_signature_free))) struct ks_signature
 
-/* Reads MESSAGE; not DER or BER of SignedData, or with its content attached: KS_ERR_INPUT. */
+/*
+ * Reads MESSAGE; not DER or BER of SignedData, or with its content attached: KS_ERR_INPUT, and all
+ * that there is of SIGNATURE is its sys.
+ */
 KS_MUST_CHECK bool ks_signature_parse(struct ks_view message, struct ks_signature *signature,
 				      struct ks_error *err);
 
 /*
  * What kernels do not take in a message of SIZE bytes, padding included, that OpenSSL reads: *FAULT,
- * the caller's, or NULL.  As crypto/asymmetric_keys/pkcs7_parser.c and lib/asn1_decoder.c of Linux
+ * the caller's, or NULL; and *SYS, their errno for it.  As crypto/asymmetric_keys/pkcs7_parser.c and lib/asn1_decoder.c of Linux
  * 7.2 have it; of what OpenSSL cannot verify either, nothing is said here.
  */
 KS_MUST_CHECK bool ks_signature_refusal(const struct ks_signature *signature, size_t size,
-					char **fault, struct ks_error *err);
+					char **fault, int *sys, struct ks_error *err);
 
 void ks_signature_free(struct ks_signature *signature);
 
@@ -59,5 +63,12 @@ enum ks_verdict {
 KS_MUST_CHECK bool ks_signature_check(struct ks_signature *signature, size_t i,
 				      struct ks_view image, X509 *cert, enum ks_verdict *verdict,
 				      struct ks_error *err);
+
+/*
+ * The errno that a kernel's crypto has for a signature that is bad by CERT: EKEYREJECTED, or, where
+ * not even the padding is right, EINVAL or EBADMSG (rsassa-pkcs1.c, rsa-pkcs1pad.c); 0 where that
+ * cannot be told.
+ */
+int ks_signature_bad_errno(const struct ks_signature *signature, size_t i, X509 *cert);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/trailer.h"
 
+#include <errno.h>
 #include <string.h>
 
 static const char marker[] = "~Module signature appended~\n";
@@ -40,6 +41,12 @@ static const char *find_fault(const uint8_t *info, uint32_t message_len, size_t 
 	return NULL;
 }
 
+/* Kernels look at the length first (mod_check_sig() in kernel/module_signature.c). */
+static int find_errno(const uint8_t *info, uint32_t message_len, size_t room)
+{
+	return message_len < room && info[INFO_ID_TYPE] != ID_TYPE_PKCS7 ? ENOPKG : EBADMSG;
+}
+
 static uint32_t get_be32(const uint8_t *p)
 {
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
@@ -56,6 +63,7 @@ struct ks_trailer ks_trailer_parse(struct ks_view file)
 	    memcmp(file.data + file.len - MARKER_SIZE, marker, MARKER_SIZE) != 0)
 		return t;
 	t.kind = KS_TRAILER_MALFORMED;
+	t.sys = EBADMSG;
 	if (file.len < MARKER_SIZE + INFO_SIZE) {
 		t.fault = "no room for an information block before the marker";
 		return t;
@@ -64,6 +72,7 @@ struct ks_trailer ks_trailer_parse(struct ks_view file)
 	info = file.data + room;
 	message_len = get_be32(info + INFO_SIG_LEN);
 	t.fault = find_fault(info, message_len, room);
+	t.sys = find_errno(info, message_len, room);
 	if (t.fault)
 		return t;
 	t.kind = KS_TRAILER_WHOLE;

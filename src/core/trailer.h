@@ -20,6 +20,7 @@ struct ks_trailer {
 	struct ks_view image;	/* what the signature covers; the whole file unless WHOLE */
 	struct ks_view message; /* the PKCS#7 message; WHOLE only */
 	const char *fault;	/* MALFORMED only: which field, in words; static */
+	int sys;		/* MALFORMED only: a kernel's errno for it, EBADMSG or ENOPKG */
 };
 
 /* Reads the outermost trailer of FILE; the views point into FILE. */

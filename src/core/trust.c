@@ -2,12 +2,13 @@
 #include "core/trust.h"
 
 #include <errno.h>
-#include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dir.h"
 #include "base/file.h"
+#include "core/cert.h"
 #include "core/efivar.h"
 #include "core/image.h"
 #include "core/siglist.h"
@@ -28,14 +29,14 @@ static const struct {
 	{ "debian-kernel@lists.debian.org",
 	  6001,
 	  7000,
-	  { "Debian 6.x: builtin, MOK under Secure Boot, then db", KS_YES, KS_YES, KS_YES,
-	    KS_YES } },
+	  { "Debian 6.x: builtin, MOK under Secure Boot, then db", KS_YES, KS_RING_TRUSTED, KS_YES,
+	    KS_YES, KS_YES } },
 	/* Without MokListTrustedRT a MOK is in the platform keyring, which is asked as well. */
 	{ "debian-kernel@lists.debian.org",
 	  7000,
 	  8000,
-	  { "Debian 7.x: builtin, MOK under Secure Boot, then db", KS_YES, KS_YES, KS_YES,
-	    KS_NO } },
+	  { "Debian 7.x: builtin, MOK under Secure Boot, then db", KS_YES, KS_RING_PLATFORM, KS_YES,
+	    KS_YES, KS_NO } },
 };
 
 /*
@@ -44,15 +45,12 @@ static const struct {
  */
 static const struct ks_trust_rule other_rule = {
 	"any other kernel: builtin; under Secure Boot MOK with MokListTrustedRT; else unknown",
-	KS_UNKNOWN, KS_YES, KS_UNKNOWN, KS_UNKNOWN
+	KS_UNKNOWN,
+	KS_RING_TRUSTED,
+	KS_YES,
+	KS_UNKNOWN,
+	KS_UNKNOWN
 };
-
-const char *ks_answer_name(enum ks_answer answer)
-{
-	static const char *const names[] = { "unknown", "no", "yes" };
-
-	return names[answer];
-}
 
 const char *ks_origin_name(enum ks_origin origin)
 {
@@ -81,7 +79,7 @@ static bool add(struct ks_trust *trust, const struct ks_certs *certs, enum ks_or
 		}
 		X509_up_ref(certs->item[i]);
 		trust->item[trust->count++] =
-			(struct ks_trusted){ certs->item[i], origin, KS_UNKNOWN, NULL };
+			(struct ks_trusted){ .cert = certs->item[i], .origin = origin };
 	}
 	return true;
 }
@@ -91,6 +89,13 @@ static bool note(struct ks_trust *trust, const char *what, struct ks_error *err)
 {
 	ks_at(err, what);
 	return ks_strings_add(&trust->unseen, err->text, err);
+}
+
+/* The same for what may hold certificates. */
+static bool note_missing(struct ks_trust *trust, const char *what, struct ks_error *err)
+{
+	trust->is_complete = false;
+	return note(trust, what, err);
 }
 
 /* The image */
@@ -123,15 +128,15 @@ static bool read_image(const struct ks_trust_search *s, struct ks_trust *trust, 
 
 	if (!find_image(s, &file, &trust->image, err)) {
 		ks_string_free(&trust->image);
-		return note(trust, "kernel image", err);
+		return note_missing(trust, "kernel image", err);
 	}
 	if (!ks_image_read(ks_buf_view(&file), KERNEL_LIMIT, &image, err))
-		return note(trust, trust->image, err);
+		return note_missing(trust, trust->image, err);
 	ok = add(trust, &image.builtin, KS_ORIGIN_BUILTIN, err) &&
 	     add(trust, &image.revoked, KS_ORIGIN_REVOKED, err);
 	if (ok && !image.has_list) {
 		ks_fail(err, KS_ERR_MISSING, "no list of certificates found in it");
-		ok = note(trust, trust->image, err);
+		ok = note_missing(trust, trust->image, err);
 	}
 	*builder = image.builder;
 	image.builder = NULL;
@@ -141,16 +146,9 @@ static bool read_image(const struct ks_trust_search *s, struct ks_trust *trust, 
 
 /* The rule */
 
-static int version_number(const char *version)
-{
-	int major = 0, minor = 0;
-
-	return sscanf(version, "%d.%d", &major, &minor) == 2 ? major * 1000 + minor : 0;
-}
-
 static bool choose_rule(struct ks_trust *trust, const char *builder, struct ks_error *err)
 {
-	int number = version_number(trust->version);
+	int number = ks_kernel_series(trust->version);
 
 	trust->rule = &other_rule;
 	for (size_t i = 0; builder && i < sizeof(rules) / sizeof(*rules); i++)
@@ -166,7 +164,7 @@ static bool choose_rule(struct ks_trust *trust, const char *builder, struct ks_e
 			       builder);
 }
 
-static bool is_refusal(enum ks_origin origin)
+bool ks_origin_is_refusal(enum ks_origin origin)
 {
 	return origin == KS_ORIGIN_DBX || origin == KS_ORIGIN_MOKX || origin == KS_ORIGIN_REVOKED;
 }
@@ -177,11 +175,6 @@ static enum ks_answer is_looked_at(const struct ks_trust *trust, enum ks_origin 
 	return origin == KS_ORIGIN_MOK || origin == KS_ORIGIN_MOKX ? trust->secure_boot : KS_YES;
 }
 
-static enum ks_answer least(enum ks_answer a, enum ks_answer b)
-{
-	return a == KS_NO || b == KS_NO ? KS_NO : a == KS_UNKNOWN ? a : b;
-}
-
 /* Whether some list of what is refused has it, of those that this kernel looks at. */
 static enum ks_answer is_refused(const struct ks_trust *trust, const X509 *cert)
 {
@@ -189,34 +182,14 @@ static enum ks_answer is_refused(const struct ks_trust *trust, const X509 *cert)
 
 	for (size_t i = 0; i < trust->count; i++) {
 		const struct ks_trusted *item = &trust->item[i];
-		enum ks_answer here = least(trust->revocation, is_looked_at(trust, item->origin));
+		enum ks_answer here =
+			ks_answer_both(trust->revocation, is_looked_at(trust, item->origin));
 
-		if (!is_refusal(item->origin) || X509_cmp(item->cert, cert) != 0 || here == KS_NO)
+		if (!ks_origin_is_refusal(item->origin) || X509_cmp(item->cert, cert) != 0 ||
+		    here == KS_NO)
 			continue;
 		answer = here == KS_YES || answer == KS_YES ? KS_YES : KS_UNKNOWN;
 	}
-	return answer;
-}
-
-/* A certificate whose key it cannot use is not in any of its keyrings. */
-static enum ks_answer can_use(const struct ks_trust *trust, X509 *cert)
-{
-	EVP_PKEY *key = X509_get0_pubkey(cert);
-	enum ks_answer answer;
-
-	if (!key)
-		answer = KS_UNKNOWN;
-	else if (EVP_PKEY_is_a(key, "RSA"))
-		answer = KS_YES;
-	else if (!EVP_PKEY_is_a(key, "EC"))
-		answer = strncmp(OBJ_nid2sn(EVP_PKEY_get_base_id(key)), "ML-DSA", 6) == 0 ?
-				 trust->mldsa :
-				 KS_UNKNOWN;
-	else if (EVP_PKEY_get_bits(key) > 384 && version_number(trust->version) < 6010)
-		answer = KS_NO;
-	else
-		answer = trust->ecdsa;
-	ERR_clear_error();
 	return answer;
 }
 
@@ -237,30 +210,84 @@ static enum ks_answer is_trusted(const struct ks_trust *trust, enum ks_origin or
 	}
 }
 
+/*
+ * A certificate whose hash is in a list is kept out of keyrings that are filled later; whether that
+ * is so of this one depends on the order.
+ */
+static enum ks_answer is_hash_refused(const struct ks_trust *trust, const X509 *cert)
+{
+	uint8_t hash[KS_SIGLIST_SHA256];
+
+	if (!trust->refused_count || !ks_cert_tbs_sha256(cert, hash))
+		return KS_NO;
+	for (size_t i = 0; i < trust->refused_count; i++) {
+		const struct ks_refused *refused = &trust->refused[i];
+
+		if (refused->hash.type == KS_SIGLIST_TBS && refused->counts != KS_NO &&
+		    memcmp(refused->hash.value, hash, KS_SIGLIST_SHA256) == 0)
+			return KS_UNKNOWN;
+	}
+	return KS_NO;
+}
+
+/* The keyring that something of this origin is put into. */
+static enum ks_ring ring_of(const struct ks_trust *trust, enum ks_origin origin)
+{
+	switch (origin) {
+	case KS_ORIGIN_BUILTIN:
+		return KS_RING_TRUSTED;
+	case KS_ORIGIN_MOK:
+		return trust->mok_trusted == KS_YES ? KS_RING_TRUSTED : trust->rule->mok_ring;
+	case KS_ORIGIN_DB:
+		return KS_RING_PLATFORM;
+	default:
+		return KS_RING_NONE;
+	}
+}
+
 /* Takes ANSWER, if it is less than what ITEM has so far. */
 static void lessen(struct ks_trusted *item, enum ks_answer answer, const char *why)
 {
-	if (least(item->counts, answer) == item->counts)
+	if (ks_answer_both(item->counts, answer) == item->counts)
 		return;
 	item->counts = answer;
 	item->why = why;
 }
 
+/* A key that no signature is good by is as little accepted as one that is not there. */
+static enum ks_answer is_usable(enum ks_ability_cert ability)
+{
+	return ability == KS_CERT_USABLE ? KS_YES : ability == KS_CERT_UNKNOWN ? KS_UNKNOWN : KS_NO;
+}
+
 static void judge(const struct ks_trust *trust, struct ks_trusted *item)
 {
-	enum ks_answer refused;
+	enum ks_ability_cert ability;
 
 	item->counts = KS_YES;
-	if (is_refusal(item->origin)) {
+	if (ks_origin_is_refusal(item->origin)) {
 		lessen(item, trust->revocation, "CONFIG_SYSTEM_REVOCATION_LIST");
 		lessen(item, is_looked_at(trust, item->origin), "Secure Boot");
 		return;
 	}
 	lessen(item, is_trusted(trust, item->origin), "rule");
 	lessen(item, is_looked_at(trust, item->origin), "Secure Boot");
-	lessen(item, can_use(trust, item->cert), "key type");
-	refused = is_refused(trust, item->cert);
-	lessen(item, refused == KS_YES ? KS_NO : refused == KS_NO ? KS_YES : KS_UNKNOWN, "refused");
+	ability = ks_ability_cert(&trust->abilities, item->cert);
+	item->is_unseen = ability == KS_CERT_UNSEEN && item->counts == KS_YES;
+	lessen(item, is_usable(ability), "key type");
+	lessen(item, ks_answer_not(is_refused(trust, item->cert)), "refused");
+	lessen(item, ks_answer_not(is_hash_refused(trust, item->cert)), "refused");
+	if (item->counts != KS_NO || item->is_unseen)
+		item->ring = ring_of(trust, item->origin);
+}
+
+const char *ks_trusted_keyring(const struct ks_trusted *item)
+{
+	if (item->ring == KS_RING_NONE)
+		return NULL;
+	if (item->ring == KS_RING_PLATFORM)
+		return ".platform";
+	return item->origin == KS_ORIGIN_BUILTIN ? ".builtin_trusted_keys" : ".machine";
 }
 
 /* Firmware and shim */
@@ -281,7 +308,26 @@ static bool read_variable(const struct ks_trust_search *s, const char *name, con
 	*is_there = false;
 	if (ks_efivar_read(s->live, s->efivars, name, guid, data, is_there, err))
 		return true;
+	trust->is_complete = false;
 	return ks_strings_add(&trust->unseen, err->text, err);
+}
+
+static bool add_hashes(struct ks_trust *trust, const struct ks_siglist *list, enum ks_origin origin,
+		       struct ks_error *err)
+{
+	size_t count = trust->refused_count + list->hash_count;
+	struct ks_refused *refused;
+
+	if (!list->hash_count)
+		return true;
+	refused = reallocarray(trust->refused, count, sizeof(*refused));
+	if (!refused)
+		return ks_fail_memory(err);
+	trust->refused = refused;
+	for (size_t i = 0; i < list->hash_count; i++)
+		refused[trust->refused_count++] =
+			(struct ks_refused){ list->hash[i], is_looked_at(trust, origin) };
+	return true;
 }
 
 static bool add_list(struct ks_trust *trust, const char *name, struct ks_view data,
@@ -289,14 +335,13 @@ static bool add_list(struct ks_trust *trust, const char *name, struct ks_view da
 {
 	KS_SIGLIST list = { 0 };
 
-	if (!ks_siglist_parse(data, &list, err) || !add(trust, &list.certs, origin, err))
+	if (!ks_siglist_parse(data, &list, err) || !add(trust, &list.certs, origin, err) ||
+	    (ks_origin_is_refusal(origin) && !add_hashes(trust, &list, origin, err)))
 		return false;
-	if (is_refusal(origin))
-		trust->refused_hashes += list.hash_count;
 	if (!list.damage)
 		return true;
 	ks_fail(err, KS_ERR_INPUT, "%s", list.damage);
-	return note(trust, name, err);
+	return note_missing(trust, name, err);
 }
 
 static bool read_flag(const struct ks_trust_search *s, const char *name, const char *guid,
@@ -312,12 +357,32 @@ static bool read_flag(const struct ks_trust_search *s, const char *name, const c
 	return true;
 }
 
+/* On a machine with EFI no variable at all means that efivarfs is not mounted. */
+static bool check_mounted(const struct ks_trust_search *s, struct ks_trust *trust,
+			  struct ks_error *err)
+{
+	KS_STRINGS names = { 0 };
+
+	if (!ks_dir_names_at(s->live, s->efivars, &names, err)) {
+		if (err->sys == ENOENT || err->sys == ENOTDIR)
+			return true;
+		return note_missing(trust, s->efivars, err);
+	}
+	if (names.count)
+		return true;
+	ks_fail(err, KS_ERR_MISSING, "no variables: is efivarfs mounted?");
+	return note_missing(trust, s->efivars, err);
+}
+
 static bool read_firmware(const struct ks_trust_search *s, struct ks_trust *trust,
 			  struct ks_error *err)
 {
-	if (!s->efivars)
+	if (!s->efivars) {
+		trust->is_complete = false;
 		return true;
-	if (!read_flag(s, "SecureBoot", KS_EFI_GLOBAL, trust, &trust->secure_boot, err) ||
+	}
+	if (!check_mounted(s, trust, err) ||
+	    !read_flag(s, "SecureBoot", KS_EFI_GLOBAL, trust, &trust->secure_boot, err) ||
 	    !read_flag(s, "MokListTrustedRT", KS_EFI_SHIM, trust, &trust->mok_trusted, err))
 		return false;
 	for (size_t i = 0; i < sizeof(variables) / sizeof(*variables); i++) {
@@ -382,15 +447,19 @@ static bool read_lockdown(const struct ks_trust_search *s, struct ks_trust *trus
 	return ks_string_copy(&trust->lockdown, word + 1, err);
 }
 
-static bool enforces(struct ks_trust *trust, enum ks_answer answer, const char *why,
+static bool enforces(struct ks_trust *trust, enum ks_answer answer, int sys, const char *why,
 		     struct ks_error *err)
 {
 	trust->enforced = answer;
+	trust->enforced_errno = sys;
 	ks_string_free(&trust->enforced_why);
 	return ks_string_copy(&trust->enforced_why, why, err);
 }
 
-/* What the running kernel says of itself; the parameter shows the build's choice as well. */
+/*
+ * What the running kernel says of itself; the parameter shows the build's choice as well, and is
+ * asked before lockdown (module_sig_check() in kernel/module/signing.c).
+ */
 static bool ask_running(const struct ks_trust_search *s, struct ks_trust *trust,
 			struct ks_error *err)
 {
@@ -400,40 +469,54 @@ static bool ask_running(const struct ks_trust_search *s, struct ks_trust *trust,
 	    !read_lockdown(s, trust, err))
 		return false;
 	if (sig_enforce && sig_enforce[0] == 'Y')
-		return enforces(trust, KS_YES, "sig_enforce is set", err);
+		return enforces(trust, KS_YES, EKEYREJECTED, "sig_enforce is set", err);
 	if (trust->lockdown && strcmp(trust->lockdown, "none") != 0)
-		return enforces(trust, KS_YES, "the kernel is locked down", err);
+		return enforces(trust, KS_YES, sig_enforce ? EPERM : 0, "the kernel is locked down",
+				err);
 	if (sig_enforce && trust->lockdown)
-		return enforces(trust, KS_NO, "sig_enforce is not set, nor is it locked down", err);
-	return enforces(trust, KS_UNKNOWN, "sig_enforce or lockdown cannot be seen", err);
+		return enforces(trust, KS_NO, 0, "sig_enforce is not set, nor is it locked down",
+				err);
+	return enforces(trust, KS_UNKNOWN, 0, "sig_enforce or lockdown cannot be seen", err);
+}
+
+/*
+ * Under Secure Boot CONFIG_IMA_ARCH_POLICY sets sig_enforce (security/integrity/ima/ima_efi.c), and
+ * that comes first.
+ */
+static bool ask_config(const struct ks_trust_search *s, struct ks_trust *trust,
+		       struct ks_error *err)
+{
+	enum ks_answer locks_down, policy;
+
+	if (!read_config(s, "CONFIG_LOCK_DOWN_IN_EFI_SECURE_BOOT", &locks_down, err) ||
+	    !read_config(s, "CONFIG_IMA_ARCH_POLICY", &policy, err))
+		return false;
+	if (policy == KS_YES && trust->secure_boot == KS_YES)
+		return enforces(trust, KS_YES, EKEYREJECTED,
+				"it sets sig_enforce under Secure Boot, which is on", err);
+	if (locks_down == KS_YES && trust->secure_boot == KS_YES)
+		return enforces(trust, KS_YES, EPERM,
+				"it locks down under Secure Boot, which is on", err);
+	return enforces(trust, KS_UNKNOWN, 0,
+			"it is not running: its command line, and Secure Boot, decide", err);
 }
 
 static bool find_enforcement(const struct ks_trust_search *s, struct ks_trust *trust,
 			     struct ks_error *err)
 {
-	enum ks_answer modules, force, locks_down;
+	enum ks_answer force;
 
-	if (!read_config(s, "CONFIG_MODULES", &modules, err) ||
-	    !read_config(s, "CONFIG_MODULE_SIG", &trust->module_sig, err) ||
+	if (!read_config(s, "CONFIG_MODULE_SIG", &trust->module_sig, err) ||
 	    !read_config(s, "CONFIG_MODULE_SIG_FORCE", &force, err) ||
-	    !read_config(s, "CONFIG_SYSTEM_REVOCATION_LIST", &trust->revocation, err) ||
-	    !read_config(s, "CONFIG_CRYPTO_ECDSA", &trust->ecdsa, err) ||
-	    !read_config(s, "CONFIG_CRYPTO_MLDSA", &trust->mldsa, err) ||
-	    !read_config(s, "CONFIG_LOCK_DOWN_IN_EFI_SECURE_BOOT", &locks_down, err))
+	    !read_config(s, "CONFIG_SYSTEM_REVOCATION_LIST", &trust->revocation, err))
 		return false;
-	/* A config without modules is none of this kernel's. */
-	if (modules != KS_YES)
-		trust->module_sig = trust->revocation = trust->ecdsa = trust->mldsa = KS_UNKNOWN;
+	if (trust->abilities.config != KS_YES)
+		trust->module_sig = trust->revocation = KS_UNKNOWN;
 	if (trust->module_sig == KS_NO)
-		return enforces(trust, KS_NO, "CONFIG_MODULE_SIG is not set", err);
+		return enforces(trust, KS_NO, 0, "CONFIG_MODULE_SIG is not set", err);
 	if (force == KS_YES)
-		return enforces(trust, KS_YES, "CONFIG_MODULE_SIG_FORCE is set", err);
-	if (s->is_running)
-		return ask_running(s, trust, err);
-	if (locks_down == KS_YES && trust->secure_boot == KS_YES)
-		return enforces(trust, KS_YES, "it locks down under Secure Boot, which is on", err);
-	return enforces(trust, KS_UNKNOWN,
-			"it is not running: its command line, and Secure Boot, decide", err);
+		return enforces(trust, KS_YES, EKEYREJECTED, "CONFIG_MODULE_SIG_FORCE is set", err);
+	return s->is_running ? ask_running(s, trust, err) : ask_config(s, trust, err);
 }
 
 static bool find(const struct ks_trust_search *s, struct ks_trust *trust, struct ks_error *err)
@@ -441,7 +524,10 @@ static bool find(const struct ks_trust_search *s, struct ks_trust *trust, struct
 	KS_STRING builder = NULL;
 
 	trust->is_running = s->is_running;
+	trust->is_complete = true;
 	if (!ks_string_copy(&trust->version, s->kernel->version, err) ||
+	    !ks_abilities_find(s->kernel, s->root, s->is_running, s->live, &trust->abilities,
+			       err) ||
 	    !read_image(s, trust, &builder, err) || !read_firmware(s, trust, err) ||
 	    !find_enforcement(s, trust, err) || !choose_rule(trust, builder, err))
 		return false;
@@ -465,6 +551,7 @@ void ks_trust_free(struct ks_trust *trust)
 	for (size_t i = 0; i < trust->count; i++)
 		X509_free(trust->item[i].cert);
 	free(trust->item);
+	free(trust->refused);
 	free(trust->version);
 	free(trust->enforced_why);
 	free(trust->lockdown);

@@ -7,11 +7,11 @@
 #ifndef KS_CORE_TRUST_H
 #define KS_CORE_TRUST_H
 
+#include "base/answer.h"
 #include "base/strings.h"
+#include "core/ability.h"
 #include "core/kernel.h"
-#include "core/openssl.h"
-
-enum ks_answer { KS_UNKNOWN, KS_NO, KS_YES };
+#include "core/siglist.h"
 
 enum ks_origin {
 	KS_ORIGIN_BUILTIN, /* compiled into the image */
@@ -24,11 +24,19 @@ enum ks_origin {
 	KS_ORIGIN_MOK_DEL, /* MokDel: the same, to be removed */
 };
 
+/* The keyrings that modules are checked with, in the order in which they are asked. */
+enum ks_ring {
+	KS_RING_NONE,
+	KS_RING_TRUSTED,  /* .builtin_trusted_keys, .secondary_trusted_keys and .machine below it */
+	KS_RING_PLATFORM, /* .platform, asked where no signer was known before */
+};
+
 /* What a kernel makes of the origins: one row of the table of rules in trust.c. */
 struct ks_trust_rule {
 	const char *name;	    /* for people */
 	enum ks_answer mok;	    /* without MokListTrustedRT */
-	enum ks_answer trusted_mok; /* with it */
+	enum ks_ring mok_ring;	    /* where it is then */
+	enum ks_answer trusted_mok; /* with it: in .machine */
 	enum ks_answer db;
 	enum ks_answer whole_file; /* the SHA-256 of a module's file in dbx or MOKX refuses it */
 };
@@ -38,6 +46,14 @@ struct ks_trusted {
 	enum ks_origin origin;
 	enum ks_answer counts; /* whether the kernel does with it what its origin is for */
 	const char *why;       /* why not, or why nobody knows: static, may be NULL */
+	enum ks_ring ring;     /* that it is in, where it counts; NONE for what is refused */
+	bool is_unseen;	       /* KS_CERT_UNSEEN: in its ring, and no signature by it is good */
+};
+
+/* A hash in dbx or MOKX. */
+struct ks_refused {
+	struct ks_siglist_hash hash;
+	enum ks_answer counts; /* whether the kernel looks there */
 };
 
 struct ks_trust {
@@ -46,17 +62,20 @@ struct ks_trust {
 	enum ks_answer module_sig; /* CONFIG_MODULE_SIG */
 	enum ks_answer enforced;
 	char *enforced_why; /* never NULL */
+	int enforced_errno; /* that a refused module gets for it; 0 where that is unknown */
 	enum ks_answer secure_boot;
 	char *lockdown; /* "none", "integrity", "confidentiality"; NULL where it cannot be seen */
 	const struct ks_trust_rule *rule;
-	char *rule_why;		     /* what the rule was chosen by */
-	char *image;		     /* the file that was read, or NULL */
-	enum ks_answer mok_trusted;  /* MokListTrustedRT */
-	enum ks_answer revocation;   /* CONFIG_SYSTEM_REVOCATION_LIST: it looks at dbx and MOKX */
-	enum ks_answer ecdsa, mldsa; /* CONFIG_CRYPTO_ECDSA, CONFIG_CRYPTO_MLDSA */
+	char *rule_why;		    /* what the rule was chosen by */
+	char *image;		    /* the file that was read, or NULL */
+	enum ks_answer mok_trusted; /* MokListTrustedRT */
+	enum ks_answer revocation;  /* CONFIG_SYSTEM_REVOCATION_LIST: it looks at dbx and MOKX */
+	struct ks_abilities abilities;
 	struct ks_trusted *item;
 	size_t count, cap;
-	size_t refused_hashes;	  /* in dbx and MOKX */
+	struct ks_refused *refused;
+	size_t refused_count;
+	bool is_complete;	  /* all places that certificates may come from were looked at */
 	struct ks_strings unseen; /* a line for each thing that could not be looked at, and why */
 };
 
@@ -77,8 +96,11 @@ KS_MUST_CHECK bool ks_trust_find(const struct ks_trust_search *search, struct ks
 /* "builtin", "MOK", ... and for machines the same. */
 const char *ks_origin_name(enum ks_origin origin);
 
-/* "yes", "no", "unknown" */
-const char *ks_answer_name(enum ks_answer answer);
+/* dbx, MOKX, and what is compiled in as revoked. */
+bool ks_origin_is_refusal(enum ks_origin origin);
+
+/* The name of the keyring that ITEM is in: ".machine"; NULL where it is in none that is asked. */
+const char *ks_trusted_keyring(const struct ks_trusted *item);
 
 void ks_trust_free(struct ks_trust *trust);
 

@@ -357,9 +357,10 @@ static void assert_refusal(const struct ks_buf *message, size_t size, const char
 {
 	KS_SIGNATURE signature = { 0 };
 	KS_STRING fault = NULL;
+	int sys;
 
 	parse(&signature, message);
-	assert_ok(ks_signature_refusal(&signature, size, &fault, &error));
+	assert_ok(ks_signature_refusal(&signature, size, &fault, &sys, &error));
 	assert_int_equal(ERR_peek_error(), 0);
 	if (says) {
 		assert_non_null(fault);
