@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { MAX_LINKS = 40 }; /* the kernel's own limit, MAXSYMLINKS */
@@ -196,6 +197,16 @@ bool ks_place_find(struct ks_place *place, const char *root, const char *path, s
 	ks_fd_close(&w.dir);
 	ks_fd_close(&w.root);
 	return ok;
+}
+
+bool ks_place_exists(const char *root, const char *path)
+{
+	KS_PLACE place = KS_PLACE_NONE;
+	struct ks_error ignored;
+	struct stat st;
+
+	return ks_place_find(&place, root, path, &ignored) &&
+	       fstatat(place.dir, place.name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 bool ks_place_open(const struct ks_place *place, int flags, int *fd, struct ks_error *err)

@@ -26,6 +26,9 @@ struct ks_place {
 KS_MUST_CHECK bool ks_place_find(struct ks_place *place, const char *root, const char *path,
 				 struct ks_error *err);
 
+/* Whether anything is there; what cannot be looked at is not. */
+bool ks_place_exists(const char *root, const char *path);
+
 /* Opens what is at the place, never through a symlink, close-on-exec; the caller closes it. */
 KS_MUST_CHECK bool ks_place_open(const struct ks_place *place, int flags, int *fd,
 				 struct ks_error *err);

@@ -169,6 +169,21 @@ static void tell_libkmod(const struct ks_modinfo *info)
 			    info->sig_hashalgo ? info->sig_hashalgo : "?");
 }
 
+static void tell_steps(const struct look *look)
+{
+	struct step step[ADVICE_STEPS];
+	struct ks_error err;
+	size_t count;
+
+	if (!look_steps(look, step, &count, &err)) {
+		report_error(&err);
+		return;
+	}
+	for (size_t i = 0; i < count; i++)
+		field(i ? "" : "next", step[i].command ? step[i].command : step[i].why);
+	steps_free(step, count);
+}
+
 static bool tell_long(const struct look *look, struct ks_error *err)
 {
 	const struct ks_facts *facts = look->facts;
@@ -186,6 +201,7 @@ static bool tell_long(const struct look *look, struct ks_error *err)
 	field("note", notes[0] ? notes : NULL);
 	if (prediction)
 		report_line("  kernel             %s: %s", look->kernel->version, prediction);
+	tell_steps(look);
 	report_line("  container          %s; read by the kernel itself: %s", facts->codec->name,
 		    reader);
 	report_line("  size               %llu bytes, %llu decompressed",

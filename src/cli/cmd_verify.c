@@ -76,6 +76,24 @@ static bool word(const struct look *look, char **text, struct ks_error *err)
 	return ks_string_copy(text, ks_verdict_name(in->verdict), err);
 }
 
+/* Its answer, and the first thing to do about it. */
+static void tell_kernel(const struct look *look, const char *prediction)
+{
+	struct step step[ADVICE_STEPS];
+	struct ks_error err;
+	size_t count;
+
+	report_line("%s: kernel %s: %s", look->found->path, look->kernel->version, prediction);
+	if (!look_steps(look, step, &count, &err)) {
+		report_error(&err);
+		return;
+	}
+	if (count)
+		report_line("%s: next: %s", look->found->path,
+			    step[0].command ? step[0].command : step[0].why);
+	steps_free(step, count);
+}
+
 static void tell(const struct look *look)
 {
 	KS_STRING text = NULL;
@@ -90,8 +108,7 @@ static void tell(const struct look *look)
 	}
 	report_line("%s: %s%s%s", look->found->path, text, notes[0] ? "; " : "", notes);
 	if (prediction)
-		report_line("%s: kernel %s: %s", look->found->path, look->kernel->version,
-			    prediction);
+		tell_kernel(look, prediction);
 }
 
 static void each(void *ctx, const struct look *look)

@@ -13,11 +13,17 @@
 #include <zstd.h>
 
 const struct command *const commands[] = {
-	&command_sign,	    &command_unsign,
-	&command_status,    &command_verify,
-	&command_genkeys,   &command_install_certs,
-	&command_dkms,	    &command_trust,
-	&command_sign_file, NULL,
+	&command_sign,
+	&command_unsign,
+	&command_status,
+	&command_verify,
+	&command_genkeys,
+	&command_install_certs,
+	&command_dkms,
+	&command_trust,
+	&command_doctor,
+	&command_sign_file,
+	NULL,
 };
 
 static void print_help(void)

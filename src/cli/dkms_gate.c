@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/config.h"
+#include "core/ability.h"
 
 struct gate {
 	struct look_args *look;
@@ -29,18 +30,6 @@ static bool wants_signatures(const struct request *request, bool *wants, struct 
 	return true;
 }
 
-/* Those that a kernel's PKCS#7 parser has a number for (crypto/asymmetric_keys/pkcs7_parser.c). */
-static bool is_kernels_digest(const char *name)
-{
-	static const char *const names[] = { "sha1",   "sha224",   "sha256",   "sha384",
-					     "sha512", "sha3-256", "sha3-384", "sha3-512" };
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		if (strcmp(names[i], name) == 0)
-			return true;
-	return false;
-}
-
 /* A good signature that kernels refuse all the same; NULL where they do not. */
 static const char *refusal_of_good(const struct ks_inspection *in)
 {
@@ -53,7 +42,7 @@ static const char *refusal_of_good(const struct ks_inspection *in)
 			continue;
 		if (id->attributes)
 			return "it has signed attributes, which kernels refuse";
-		if (!is_kernels_digest(id->digest))
+		if (!ks_ability_is_known_digest(id->digest))
 			return "its digest is one that no kernel can check";
 		if (strcmp(id->algorithm, "rsassaPss") == 0)
 			return "it is RSA-PSS, which no kernel can check";

@@ -21,6 +21,7 @@ struct run {
 	struct ks_certs certs;
 	struct ks_trust trust;
 	struct ks_loader loader;
+	struct situation situation;
 	struct ks_facts *facts; /* by module */
 };
 
@@ -76,12 +77,15 @@ static bool find_kernel(struct run *run)
 	if (!ks_kernel_reads(kernel, request->root, &run->look.reader, &err) ||
 	    (run->args->predicts &&
 	     (!request_find_trust(request, run->args->efivars, kernel, &run->trust, &err) ||
-	      !ks_loader_find(kernel, request->root, &run->trust, &run->loader, &err)))) {
+	      !ks_loader_find(kernel, &run->load, &run->trust, &run->loader, &err) ||
+	      !situation_find(request, kernel, &run->trust, &run->situation, &err)))) {
 		report_error(&err);
 		return false;
 	}
-	if (run->args->predicts)
+	if (run->args->predicts) {
 		run->look.trust = &run->trust;
+		run->look.situation = &run->situation;
+	}
 	return true;
 }
 
@@ -99,12 +103,16 @@ static int each_kernel(void *ctx, const struct ks_kernel *kernel, const struct k
 	run->load = request_load(request);
 	run->certs = (struct ks_certs){ 0 };
 	run->trust = (struct ks_trust){ 0 };
+	run->situation = (struct situation){ 0 };
+	run->loader = (struct ks_loader){ 0 };
 	ready = request_open_certs(request, &run->args->certs, kernel, &run->certs);
 	if ((!ready && run->strict) || !find_kernel(run))
 		status = STATUS_FAILED;
 	else
 		status = run_batch(run);
 	ks_certs_free(&run->certs);
+	situation_free(&run->situation);
+	ks_loader_free(&run->loader);
 	ks_trust_free(&run->trust);
 	return status;
 }
@@ -192,6 +200,16 @@ bool look_prediction(const struct look *look, char **text, struct ks_error *err)
 	*text = NULL;
 	return !look->facts->is_predicted ||
 	       prediction_text(&look->facts->prediction, look->trust, text, err);
+}
+
+bool look_steps(const struct look *look, struct step *step, size_t *count, struct ks_error *err)
+{
+	ADVICE advice = { 0 };
+
+	*count = 0;
+	return !look->facts->is_predicted ||
+	       (advice_need(&advice, look->situation, look->found->path, look->facts, err) &&
+		advice_steps(&advice, look->situation, false, step, count, err));
 }
 
 static bool add_note(struct ks_strings *notes, bool is_so, const char *note, struct ks_error *err)
@@ -342,6 +360,27 @@ static void put_facts(struct json_object *o, const struct look *look)
 	json_object_object_add(o, "libkmod", libkmod_json(&facts->info));
 }
 
+static struct json_object *load_json(const struct look *look)
+{
+	struct json_object *o, *next;
+	struct step step[ADVICE_STEPS];
+	struct ks_error err;
+	size_t count;
+
+	if (!look->facts->is_predicted)
+		return NULL;
+	o = prediction_json(&look->facts->prediction, look->trust);
+	next = json_object_new_array();
+	if (look_steps(look, step, &count, &err)) {
+		for (size_t i = 0; i < count; i++)
+			json_object_array_add(
+				next, report_text(step[i].command ? step[i].command : step[i].why));
+		steps_free(step, count);
+	}
+	json_object_object_add(o, "next", next);
+	return o;
+}
+
 struct json_object *look_json(const struct look *look)
 {
 	struct json_object *o = json_object_new_object();
@@ -351,10 +390,7 @@ struct json_object *look_json(const struct look *look)
 	put(o, "kernel", look->kernel ? look->kernel->version : NULL);
 	put_made(o, "where", look, look_where);
 	put(o, "error", look->err ? look->err->text : NULL);
-	json_object_object_add(o, "load",
-			       look->facts && look->facts->is_predicted ?
-				       prediction_json(&look->facts->prediction, look->trust) :
-				       NULL);
+	json_object_object_add(o, "load", look->facts ? load_json(look) : NULL);
 	if (look->facts)
 		put_facts(o, look);
 	else

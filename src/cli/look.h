@@ -3,6 +3,7 @@
 #ifndef KS_CLI_LOOK_H
 #define KS_CLI_LOOK_H
 
+#include "cli/advice.h"
 #include "cli/report.h"
 #include "cli/request.h"
 #include "core/efivar.h"
@@ -29,7 +30,8 @@ struct look_args {
 struct look {
 	const struct ks_kernel *kernel; /* or NULL */
 	enum ks_kernel_reader reader;
-	const struct ks_trust *trust; /* or NULL, where nothing is predicted */
+	const struct ks_trust *trust; /* or NULL, where nothing is predicted, as the next */
+	const struct situation *situation;
 	const struct ks_found *found;
 	const struct ks_facts *facts; /* NULL if it could not be read, which was reported */
 	const struct ks_error *err;   /* and why */
@@ -59,6 +61,13 @@ KS_MUST_CHECK bool look_reader(const struct look *look, char **text, struct ks_e
 
 /* What the kernel will do with it, in a sentence; NULL where nothing is predicted. */
 KS_MUST_CHECK bool look_prediction(const struct look *look, char **text, struct ks_error *err);
+
+/*
+ * What is to be done so that it loads, as advice_steps() has it; *COUNT is 0 where nothing is, and
+ * where nothing is predicted.
+ */
+KS_MUST_CHECK bool look_steps(const struct look *look, struct step *step, size_t *count,
+			      struct ks_error *err);
 
 /* What is odd about a signature, whatever the verdict: "two signatures beneath it"; or "". */
 KS_MUST_CHECK bool look_notes(const struct look *look, char **text, struct ks_error *err);

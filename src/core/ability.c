@@ -2,11 +2,9 @@
 #include "core/ability.h"
 
 #include <assert.h>
-#include <fcntl.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/place.h"
@@ -97,23 +95,13 @@ static void read_line(const char *live, const char *path, char *line)
 	line[len] = '\0';
 }
 
-static bool exists(const char *root, const char *path)
-{
-	KS_PLACE place = KS_PLACE_NONE;
-	struct ks_error ignored;
-	struct stat st;
-
-	return ks_place_find(&place, root, path, &ignored) &&
-	       fstatat(place.dir, place.name, &st, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
 /* Whether the kernel has a program to ask for modules that it wants. */
 static bool has_modprobe(const char *live)
 {
 	char path[LINE_LIMIT];
 
 	read_line(live, "/proc/sys/kernel/modprobe", path);
-	return path[0] == '/' && exists(live, path);
+	return path[0] == '/' && ks_place_exists(live, path);
 }
 
 /* Whether /proc/crypto has a line "name         : NAME". */
@@ -201,7 +189,8 @@ static void find_means(struct finder *f, const char *live)
 {
 	struct ks_error ignored;
 
-	f->has_modprobe = f->is_running ? has_modprobe(live) : exists(f->root, "/sbin/modprobe");
+	f->has_modprobe =
+		f->is_running ? has_modprobe(live) : ks_place_exists(f->root, "/sbin/modprobe");
 	if (f->is_running &&
 	    !ks_file_read_live(live, "/proc/crypto", CRYPTO_LIMIT, &f->crypto, &ignored))
 		ks_buf_free(&f->crypto);
@@ -249,6 +238,14 @@ enum ks_ability ks_ability_digest(const struct ks_abilities *a, const char *name
 		return by_answer(a->digest[i]);
 	}
 	return KS_ABILITY_NAMELESS;
+}
+
+bool ks_ability_is_known_digest(const char *name)
+{
+	for (size_t i = 0; i < DIGESTS; i++)
+		if (strcmp(name, digests[i].name) == 0)
+			return digests[i].before == ALWAYS && digests[i].doubt_before != ALWAYS;
+	return false;
 }
 
 /* The Chinese and the Russian standards, which nobody here has read in kernels. */

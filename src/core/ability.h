@@ -42,6 +42,9 @@ KS_MUST_CHECK bool ks_abilities_find(const struct ks_kernel *kernel, const char 
 enum ks_ability ks_ability_digest(const struct ks_abilities *abilities, const char *name);
 enum ks_ability ks_ability_algorithm(const struct ks_abilities *abilities, const char *name);
 
+/* Whether today's kernels have a name for it at all, whatever is built into which of them. */
+bool ks_ability_is_known_digest(const char *name);
+
 enum ks_ability_cert {
 	KS_CERT_UNKNOWN,
 	KS_CERT_LEFT_OUT, /* no keyring has it: the kernel cannot parse it, or check that it signed itself */

@@ -5,8 +5,6 @@
 #include <openssl/err.h>
 #include <string.h>
 
-#include "core/kmod.h"
-
 /* What was found so far: a prediction without its fate. */
 struct finding {
 	enum ks_cause cause;
@@ -414,9 +412,9 @@ static bool judge_signature(struct judge *j, struct ks_error *err)
 		return refused(j, KS_CAUSE_UNSIGNED, 0);
 	case KS_VERDICT_MALFORMED:
 		return refused(j,
-			       in->sys == ENOPKG ? KS_CAUSE_UNSUPPORTED_CRYPTO :
-			       in->sys == EINVAL ? KS_CAUSE_NOT_SIGNED_DATA :
-						   KS_CAUSE_MALFORMED,
+			       in->sys == ENOPKG	   ? KS_CAUSE_UNSUPPORTED_CRYPTO :
+			       in->signature.sys == EINVAL ? KS_CAUSE_NOT_SIGNED_DATA :
+							     KS_CAUSE_MALFORMED,
 			       in->sys == ENOPKG ? 0 : in->sys);
 	default:
 		break;
@@ -468,14 +466,26 @@ static bool container_stops(struct judge *j)
 	return false;
 }
 
-/* With CONFIG_MODVERSIONS the version in vermagic does not count, but those of the symbols do. */
+/* What stands behind the version: " SMP preempt mod_unload modversions ". */
+static bool has_other_options(const char *vermagic, const char *own)
+{
+	return own && strcmp(vermagic + strcspn(vermagic, " "), own + strcspn(own, " ")) != 0;
+}
+
+/*
+ * same_magic() in kernel/module/version.c: with CONFIG_MODVERSIONS the version does not count, but
+ * those of the symbols do.
+ */
 static bool vermagic_stops(struct judge *j)
 {
 	const char *vermagic = j->candidate->vermagic, *version = j->trust->version;
 	size_t len = strlen(version);
 
-	if (!vermagic ||
-	    (strncmp(vermagic, version, len) == 0 && (vermagic[len] == ' ' || !vermagic[len])))
+	if (!vermagic)
+		return false;
+	if (has_other_options(vermagic, j->loader->vermagic))
+		return refused(j, KS_CAUSE_VERMAGIC, ENOEXEC);
+	if (strcspn(vermagic, " ") == len && strncmp(vermagic, version, len) == 0)
 		return false;
 	if (j->loader->modversions != KS_NO)
 		return unknown(j, KS_CAUSE_VERMAGIC,
@@ -540,21 +550,5 @@ bool ks_predict(const struct ks_loader *loader, const struct ks_candidate *candi
 		prediction->sys = finding.sys;
 	else if (prediction->fate == KS_FATE_REFUSED_WHEN_ENFORCED)
 		prediction->sys = loader->trust->enforced_errno;
-	return true;
-}
-
-bool ks_loader_find(const struct ks_kernel *kernel, const char *root, const struct ks_trust *trust,
-		    struct ks_loader *loader, struct ks_error *err)
-{
-	KS_STRING value = NULL;
-	KS_STRING file = NULL;
-
-	*loader = (struct ks_loader){ .trust = trust };
-	if (!ks_kernel_reads(kernel, root, &loader->reader, err) ||
-	    !ks_kmod_hands_over(root, &loader->hands_over, err) ||
-	    !ks_kernel_config(kernel, root, "CONFIG_MODVERSIONS", &value, &file, err))
-		return false;
-	if (trust->abilities.config == KS_YES)
-		loader->modversions = value && strcmp(value, "y") == 0 ? KS_YES : KS_NO;
 	return true;
 }

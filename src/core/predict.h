@@ -10,7 +10,7 @@
 
 #include "core/codec.h"
 #include "core/inspect.h"
-#include "core/trust.h"
+#include "core/loader.h"
 
 enum ks_cause {
 	KS_CAUSE_NONE,
@@ -47,20 +47,6 @@ struct ks_prediction {
 	const struct ks_trusted *by; /* the certificate that decided, of the trust's; or NULL */
 	const char *why;	     /* UNKNOWN: why; else what is to be added, or NULL; static */
 };
-
-/* What a kernel's answer depends on, beside the module. */
-struct ks_loader {
-	const struct ks_trust *trust;
-	enum ks_kernel_reader reader;
-	/* kmod 31 and later leave to the kernel what that has a reader for. */
-	enum ks_answer hands_over;
-	enum ks_answer modversions; /* CONFIG_MODVERSIONS */
-};
-
-/* TRUST is that of KERNEL, and has to outlive LOADER.  Fails only for want of memory. */
-KS_MUST_CHECK bool ks_loader_find(const struct ks_kernel *kernel, const char *root,
-				  const struct ks_trust *trust, struct ks_loader *loader,
-				  struct ks_error *err);
 
 /* A module as it was read: CONTENT is what was in the container CODEC. */
 struct ks_candidate {

@@ -281,6 +281,59 @@ static void judge(const struct ks_trust *trust, struct ks_trusted *item)
 		item->ring = ring_of(trust, item->origin);
 }
 
+static enum ks_standing standing_of(const struct ks_trusted *item)
+{
+	if (item->origin == KS_ORIGIN_MOK_NEW)
+		return KS_STANDING_PENDING;
+	if (item->origin == KS_ORIGIN_MOK_DEL)
+		return KS_STANDING_ABSENT;
+	if (ks_origin_is_refusal(item->origin))
+		return item->counts == KS_YES ? KS_STANDING_REFUSED :
+		       item->counts == KS_NO  ? KS_STANDING_ABSENT :
+						KS_STANDING_UNKNOWN;
+	return item->counts == KS_YES ? KS_STANDING_ACCEPTED :
+	       item->counts == KS_NO  ? KS_STANDING_UNUSED :
+					KS_STANDING_UNKNOWN;
+}
+
+enum ks_standing ks_trust_standing(const struct ks_trust *trust, const X509 *cert, const char **why)
+{
+	/* What outweighs what, where several lists have it. */
+	static const int weight[] = {
+		[KS_STANDING_ABSENT] = 0,  [KS_STANDING_UNUSED] = 1,   [KS_STANDING_UNKNOWN] = 2,
+		[KS_STANDING_PENDING] = 3, [KS_STANDING_ACCEPTED] = 4, [KS_STANDING_REFUSED] = 5,
+	};
+	enum ks_standing standing = KS_STANDING_ABSENT;
+
+	*why = NULL;
+	for (size_t i = 0; i < trust->count; i++) {
+		enum ks_standing one = standing_of(&trust->item[i]);
+
+		if (X509_cmp(trust->item[i].cert, cert) != 0 || weight[one] <= weight[standing])
+			continue;
+		standing = one;
+		*why = trust->item[i].why;
+	}
+	if (standing != KS_STANDING_ABSENT || trust->is_complete)
+		return standing;
+	*why = "not all of this kernel's certificates could be seen";
+	return KS_STANDING_UNKNOWN;
+}
+
+const char *ks_standing_name(enum ks_standing standing)
+{
+	static const char *const names[] = {
+		[KS_STANDING_ABSENT] = "not trusted",
+		[KS_STANDING_ACCEPTED] = "trusted",
+		[KS_STANDING_PENDING] = "waits to be enrolled",
+		[KS_STANDING_UNUSED] = "not used",
+		[KS_STANDING_REFUSED] = "refused",
+		[KS_STANDING_UNKNOWN] = "unknown",
+	};
+
+	return names[standing];
+}
+
 const char *ks_trusted_keyring(const struct ks_trusted *item)
 {
 	if (item->ring == KS_RING_NONE)

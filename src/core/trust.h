@@ -96,6 +96,23 @@ KS_MUST_CHECK bool ks_trust_find(const struct ks_trust_search *search, struct ks
 /* "builtin", "MOK", ... and for machines the same. */
 const char *ks_origin_name(enum ks_origin origin);
 
+/* What a certificate is to a kernel. */
+enum ks_standing {
+	KS_STANDING_ABSENT,   /* none of its lists has it */
+	KS_STANDING_ACCEPTED, /* modules that it signed load */
+	KS_STANDING_PENDING,  /* waits for MokManager to be enrolled */
+	KS_STANDING_UNUSED, /* a list has it, but the kernel does not count that, or cannot use it */
+	KS_STANDING_REFUSED,
+	KS_STANDING_UNKNOWN,
+};
+
+/* *WHY is static, or NULL: why it is not used, or nobody knows. */
+enum ks_standing ks_trust_standing(const struct ks_trust *trust, const X509 *cert,
+				   const char **why);
+
+/* "not trusted", "trusted", "waits to be enrolled", ... */
+const char *ks_standing_name(enum ks_standing standing);
+
 /* dbx, MOKX, and what is compiled in as revoked. */
 bool ks_origin_is_refusal(enum ks_origin origin);
 

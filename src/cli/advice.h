@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* What is to be done so that a kernel takes modules: commands that work on this system. */
+#ifndef KS_CLI_ADVICE_H
+#define KS_CLI_ADVICE_H
+
+#include "cli/request.h"
+#include "core/facts.h"
+
+/* The key that modules would be signed with, and what the kernel makes of it. */
+struct situation {
+	const struct request *request;
+	const struct ks_kernel *kernel;
+	const struct ks_trust *trust;
+	char *key, *cert; /* files; NULL where there is no key */
+	char *key_why;	  /* what named it; without a key, why there is none */
+	char *hash;	  /* that it would sign with */
+	bool is_der;	  /* the certificate's file */
+	X509 *x509;	  /* NULL where it cannot be read */
+	enum ks_standing standing;
+	const char *standing_why; /* or NULL */
+};
+
+#define SITUATION __attribute__((cleanup(situation_free))) struct situation
+
+/*
+ * Borrows all that it is given.  A key or certificate that cannot be read is part of the answer; it
+ * fails only for want of memory.
+ */
+KS_MUST_CHECK bool situation_find(const struct request *request, const struct ks_kernel *kernel,
+				  const struct ks_trust *trust, struct situation *situation,
+				  struct ks_error *err);
+
+void situation_free(struct situation *situation);
+
+/* What is needed, gathered from one module or many. */
+struct advice {
+	bool sign;		       /* anew, by the key there is */
+	bool rewrite;		       /* for the container, which "sign" writes anew */
+	bool trust;		       /* the key's certificate, by the kernel */
+	bool other_hash;	       /* the digest at hand is none that the kernel can check */
+	bool newer;		       /* a file that somebody revoked */
+	bool refresh;		       /* the initramfs has old copies */
+	bool gate;		       /* DKMS installs without looking */
+	bool privilege;		       /* what an ordinary user cannot see */
+	struct ks_strings signed_anew; /* paths, as commands name them */
+	struct ks_strings rebuilt;     /* names of modules made for another kernel */
+};
+
+#define ADVICE __attribute__((cleanup(advice_free))) struct advice
+
+/* Adds what the module PATH needs, of which FACTS (predicted) are known. */
+KS_MUST_CHECK bool advice_need(struct advice *advice, const struct situation *situation,
+			       const char *path, const struct ks_facts *facts,
+			       struct ks_error *err);
+
+enum { ADVICE_STEPS = 3 };
+
+struct step {
+	char *command; /* for a shell; NULL for what has none */
+	char *why;     /* what it does, and what comes then */
+};
+
+/*
+ * The first ADVICE_STEPS things to do, in their order; the caller frees them with steps_free().
+ * WHOLE: modules to be signed are those of the kernel, and need no names.
+ */
+KS_MUST_CHECK bool advice_steps(const struct advice *advice, const struct situation *situation,
+				bool whole, struct step *step, size_t *count, struct ks_error *err);
+
+void steps_free(struct step *step, size_t count);
+void advice_free(struct advice *advice);
+
+#endif

@@ -1,0 +1,216 @@
+#!/usr/bin/env bats
+# shellcheck shell=bats
+# SPDX-License-Identifier: MIT
+# kernel-sign doctor: what it makes of a kernel, a key and modules, and which steps it ends with.
+
+load common
+load kernel
+
+setup_file() {
+	make_fixtures
+}
+
+setup() {
+	start_test
+	start_kernel
+	config CONFIG_MODULE_SIG=y CONFIG_CRYPTO_SHA256=y CONFIG_CRYPTO_SHA512=y CONFIG_LOCK_DOWN_IN_EFI_SECURE_BOOT=y
+	image "$DEBIAN" ec
+	doctor=(doctor "${here[@]}" --efivars "$efi")
+}
+
+# dkms_key NAME: the pair NAME as the key of DKMS.
+dkms_key() {
+	mkdir -p "$root/var/lib/dkms"
+	cp "$KEYS/$1.key" "$root/var/lib/dkms/mok.key"
+	cp "$KEYS/$1.der" "$root/var/lib/dkms/mok.pub"
+}
+
+steps() { jq -r '.steps[] | .command // .why' <<<"$output"; }
+
+# One line of steps() each, as patterns.
+has_steps() {
+	local step
+	mapfile -t step < <(steps)
+	printf 'step: %s\n' "${step[@]}"
+	[ ${#step[@]} -eq $# ] || return
+	for line in "${step[@]}"; do
+		grep -qE -- "$1" <<<"$line" || return
+		shift
+	done
+}
+
+@test "without a key: make one, sign, enrol" {
+	module extra/a.ko
+	ks 0 "${doctor[@]}" --json
+	[ "$(jq -r '.modules[].load.cause' <<<"$output")" = 'unsigned module' ]
+	[ "$(jq -r '.modules[].load.errno' <<<"$output")" = EPERM ]
+	[ "$(jq -r .key.key <<<"$output")" = null ]
+	has_steps "^\(umask 077; .*openssl req .*$root/var/lib/dkms/mok.key" \
+		"^kernel-sign sign --root $root -k $V\$" '^mokutil --import /var/lib/dkms/mok.pub$'
+	ks 0 "${doctor[@]}"
+	says "^kernel +$V: signatures are enforced"
+	says '^key +none: '
+	says "^module +/lib/modules/$V/extra/a.ko: refused, .Loading of unsigned module is rejected.* \(EPERM\)$"
+	says '^modules +0 of 1 will load$'
+	says '^  3\. mokutil'
+}
+
+@test "the first step, as it stands there, makes a key that the next one signs with" {
+	module extra/a.ko
+	ks 0 "${doctor[@]}" --json
+	bash -c "$(steps | head -n 1)" 2>/dev/null
+	[ "$(stat -c %a "$root/var/lib/dkms/mok.key")" = 600 ]
+	ks 0 "${doctor[@]}" --json
+	PATH=$(dirname "$KERNEL_SIGN"):$PATH bash -c "$(steps | head -n 1)"
+	openssl x509 -inform DER -in "$root/var/lib/dkms/mok.pub" -out mok.pem
+	ks 0 verify --root "$root" --cert mok.pem "/lib/modules/$V/extra/a.ko"
+	# As MokManager would have it.
+	cp "$root/var/lib/dkms/mok.pub" "$KEYS/mok.der"
+	listed mok | variable MokListRT "$SHIM"
+	ks 0 "${doctor[@]}"
+	says '^modules +1 of 1 will load$'
+	says '^There is nothing to do\.$'
+}
+
+@test "signed, not enrolled: enrolling is all there is to do" {
+	dkms_key rsa
+	module extra/a.ko
+	ks 0 sign "${here[@]}"
+	ks 0 "${doctor[@]}" --json
+	[ "$(jq -r .key.standing <<<"$output")" = 'not trusted' ]
+	[ "$(jq -r '.modules[].load.cause' <<<"$output")" = 'module with unavailable key' ]
+	has_steps '^mokutil --import /var/lib/dkms/mok.pub$'
+}
+
+@test "enrolment that waits for MokManager needs a restart, and no second import" {
+	dkms_key rsa
+	module extra/a.ko
+	ks 0 sign "${here[@]}"
+	listed rsa | variable MokNew "$SHIM"
+	ks 0 "${doctor[@]}" --json
+	[ "$(jq -r .key.standing <<<"$output")" = 'waits to be enrolled' ]
+	has_steps '^systemctl reboot$'
+}
+
+@test "a certificate in PEM is made DER for mokutil" {
+	mkdir -p "$root/etc" "$root/keys"
+	cp "$KEYS/rsa.key" "$KEYS/rsa.pem" "$root/keys"
+	printf '%s\n' 'key = /keys/rsa.key' 'cert = /keys/rsa.pem' >"$root/etc/kernel-sign.conf"
+	module extra/a.ko
+	ks 0 "${doctor[@]}" --json
+	has_steps '^kernel-sign sign ' '^openssl x509 -in /keys/rsa.pem -outform DER -out [^ ]+ && mokutil --import '
+}
+
+@test "a key that is trusted only signs" {
+	dkms_key rsa
+	listed rsa | variable db "$SECURITY"
+	module extra/a.ko
+	module extra/b.ko
+	sign_by_hand "$tree/extra/b.ko" other sha256
+	ks 0 "${doctor[@]}" --json
+	[ "$(jq -r .key.standing <<<"$output")" = trusted ]
+	has_steps "^kernel-sign sign --root $root -k $V\$"
+	ks 0 "${doctor[@]}" --json "/lib/modules/$V/extra/b.ko"
+	has_steps "^kernel-sign sign --root $root -k $V /lib/modules/$V/extra/b.ko\$"
+}
+
+@test "a revoked key does not help" {
+	config CONFIG_MODULE_SIG=y CONFIG_CRYPTO_SHA256=y CONFIG_CRYPTO_SHA512=y CONFIG_LOCK_DOWN_IN_EFI_SECURE_BOOT=y \
+		CONFIG_SYSTEM_REVOCATION_LIST=y
+	dkms_key rsa
+	listed rsa | variable db "$SECURITY"
+	listed rsa | variable dbx "$SECURITY"
+	module extra/a.ko
+	ks 0 sign "${here[@]}"
+	ks 0 "${doctor[@]}" --json
+	[ "$(jq -r '.modules[].load.cause' <<<"$output")" = revoked ]
+	[ "$(jq -r .key.standing <<<"$output")" = refused ]
+	steps | grep -q "certificate is revoked: sign with another key"
+}
+
+@test "a digest that the kernel has not is not signed with again" {
+	config CONFIG_MODULE_SIG=y CONFIG_CRYPTO_SHA256=y CONFIG_LOCK_DOWN_IN_EFI_SECURE_BOOT=y
+	dkms_key rsa
+	listed rsa | variable db "$SECURITY"
+	module extra/a.ko
+	ks 0 sign "${here[@]}"
+	ks 0 "${doctor[@]}" --json
+	[ "$(jq -r '.modules[].load.cause' <<<"$output")" = 'module with unsupported crypto' ]
+	has_steps "^kernel-sign sign --root $root -k $V --hash sha256\$"
+	PATH=$(dirname "$KERNEL_SIGN"):$PATH bash -c "$(steps)"
+	ks 0 "${doctor[@]}"
+	says '^There is nothing to do\.$'
+}
+
+@test "the initramfs has the module as it was" {
+	dkms_key rsa
+	listed rsa | variable db "$SECURITY"
+	module updates/a.ko.xz
+	mkdir -p "ram/lib/modules/$V/updates"
+	cp "$tree/updates/a.ko.xz" "ram/lib/modules/$V/updates"
+	(cd ram && find . | cpio -o -H newc --quiet | gzip -n) >"$root/boot/initrd.img-$V"
+	mkdir -p "$root/usr/sbin"
+	: >"$root/usr/sbin/update-initramfs"
+	ks 0 "${doctor[@]}" --json
+	[ "$(jq -c .initramfs.outdated <<<"$output")" = '[]' ]
+	has_steps '^kernel-sign sign ' "^update-initramfs -u -k $V\$"
+	ks 0 sign "${here[@]}"
+	ks 0 "${doctor[@]}" --json
+	[ "$(jq -r '.initramfs.outdated[]' <<<"$output")" = "/lib/modules/$V/updates/a.ko.xz" ]
+	has_steps "^update-initramfs -u -k $V\$"
+	# Another container of the same bytes is no other module.
+	xz -dc "$tree/updates/a.ko.xz" >"ram/lib/modules/$V/updates/a.ko"
+	rm "ram/lib/modules/$V/updates/a.ko.xz"
+	(cd ram && find . | cpio -o -H newc --quiet | gzip -n) >"$root/boot/initrd.img-$V"
+	ks 0 "${doctor[@]}"
+	says '^There is nothing to do\.$'
+}
+
+@test "a kernel that enforces nothing needs nothing" {
+	config '# CONFIG_MODULE_SIG is not set'
+	module extra/a.ko
+	ks 0 "${doctor[@]}"
+	says 'loads: this kernel checks no signatures|^modules +1 of 1 will load$'
+	says '^There is nothing to do\.$'
+}
+
+@test "packages that DKMS installs without a look are told" {
+	dkms_package some
+	mkdir -p "$root/etc/dkms"
+	ks 0 dkms install-files "$root"
+	module extra/a.ko
+	ks 0 "${doctor[@]}" --json
+	[ "$(jq -c .dkms_not_gated <<<"$output")" = '["some"]' ]
+}
+
+@test "names and paths go into commands as a shell takes them" {
+	dkms_key rsa
+	mkdir "$root/x y"
+	module "$root/x y/it's.ko"
+	ks 0 "${doctor[@]}" --json "/x y/it's.ko"
+	PATH=$(dirname "$KERNEL_SIGN"):$PATH bash -c "$(steps | head -n 1)"
+	ks 0 verify --root "$root" --cert "$KEYS/rsa.pem" "/x y/it's.ko"
+}
+
+@test "one kernel at a time, and one that is there" {
+	ks 2 doctor --root "$root" -k all
+	warns 'one kernel at a time'
+	ks 1 doctor --root "$root" -k 9.9
+	warns 'no kernel 9\.9'
+	ks 1 "${doctor[@]}" --json nowhere
+	jq -e .steps <<<"$output"
+}
+
+@test "what an ordinary user cannot see is said" {
+	module extra/a.ko
+	sign_by_hand "$tree/extra/a.ko" rsa sha256
+	let_nobody_in
+	chmod -R a+rX "$root" "$efi"
+	chmod 600 "$root/boot/vmlinuz-$V"
+	chown 0:0 "$root/boot/vmlinuz-$V"
+	not nobody cat "$root/boot/vmlinuz-$V"
+	output=$(nobody "$KERNEL_SIGN" "${doctor[@]}" --json)
+	[ "$(jq -r '.modules[].load.verdict' <<<"$output")" = unknown ]
+	[[ $(jq -r '.unseen[]' <<<"$output") == *"Permission denied"* ]]
+	has_steps 'ask again as root'
+}
