@@ -399,8 +399,8 @@ void put_cert_der(struct ks_buf *file, X509 *cert)
 
 /* --- messages ------------------------------------------------------------------------------- */
 
-void put_message(struct ks_buf *message, struct ks_view image, const struct identity *const *by,
-		 size_t n, const char *hash, unsigned int flags, unsigned int final)
+void put_signers(struct ks_buf *message, struct ks_view image, const struct signer_spec *signer,
+		 size_t n, unsigned int final)
 {
 	KS_CMS *cms = CMS_sign(NULL, NULL, NULL, NULL,
 			       CMS_NOCERTS | CMS_PARTIAL | CMS_BINARY | CMS_STREAM | final);
@@ -409,13 +409,25 @@ void put_message(struct ks_buf *message, struct ks_view image, const struct iden
 
 	assert_non_null(cms);
 	for (size_t i = 0; i < n; i++)
-		assert_non_null(CMS_add1_signer(cms, by[i]->cert, by[i]->key,
-						EVP_get_digestbyname(hash), flags));
+		assert_non_null(CMS_add1_signer(cms, signer[i].by->cert, signer[i].by->key,
+						EVP_get_digestbyname(signer[i].hash),
+						signer[i].flags));
 	assert_ok(ks_bio_open(image, &bio, &error));
 	/* Without a signer there is no digest for it to make. */
 	assert_true(!n || CMS_final(cms, bio, NULL, CMS_BINARY | final));
 	assert_true(i2d_CMS_bio(out, cms));
 	take(out, message);
+}
+
+void put_message(struct ks_buf *message, struct ks_view image, const struct identity *const *by,
+		 size_t n, const char *hash, unsigned int flags, unsigned int final)
+{
+	struct signer_spec signer[8];
+
+	assert_true(n <= sizeof(signer) / sizeof(*signer));
+	for (size_t i = 0; i < n; i++)
+		signer[i] = (struct signer_spec){ by[i], hash, flags };
+	put_signers(message, image, signer, n, final);
 }
 
 void put_plain_message(struct ks_buf *message, struct ks_view image, const struct identity *by,

@@ -108,7 +108,18 @@ void put_cert_der(struct ks_buf *file, X509 *cert);
 /* The flags that scripts/sign-file gives to CMS_add1_signer(). */
 enum { SIGN_FILE_FLAGS = CMS_NOCERTS | CMS_BINARY | CMS_NOSMIMECAP | CMS_NOATTR };
 
-/* By each of N signers, as sign-file calls OpenSSL; attached where FINAL has no CMS_DETACHED. */
+/* One signer of several, each in its own way: FLAGS are those of CMS_add1_signer(). */
+struct signer_spec {
+	const struct identity *by;
+	const char *hash;
+	unsigned int flags;
+};
+
+/* By each of N signers; attached where FINAL has no CMS_DETACHED. */
+void put_signers(struct ks_buf *message, struct ks_view image, const struct signer_spec *signer,
+		 size_t n, unsigned int final);
+
+/* The same, all in one way, as sign-file calls OpenSSL. */
 void put_message(struct ks_buf *message, struct ks_view image, const struct identity *const *by,
 		 size_t n, const char *hash, unsigned int flags, unsigned int final);
 

@@ -480,6 +480,53 @@ static void writing_into_a_chain(void **state)
 	assert_fails(ks_bio_write(source, text_view("x"), &error), KS_ERR_CRYPTO);
 }
 
+/* By OpenSSL, whose structure keeps the part that is signed. */
+static void the_digest_of_what_is_signed(void **state)
+{
+	static const char *const kinds[] = { "RSA", "P-256", "ED25519" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		for (int n = 1; n < 3; n++) {
+			X509 *cert = identity(kinds[i], n)->cert;
+			unsigned char *tbs = NULL;
+			uint8_t wanted[32], found[32] = { 0 };
+			int len = i2d_re_X509_tbs(cert, &tbs);
+
+			assert_true(len > 0);
+			assert_int_equal(
+				EVP_Digest(tbs, (size_t)len, wanted, NULL, EVP_sha256(), NULL), 1);
+			OPENSSL_free(tbs);
+			assert_true(ks_cert_tbs_sha256(cert, found));
+			assert_memory_equal(found, wanted, sizeof(found));
+		}
+	assert_int_equal(ERR_peek_error(), 0);
+}
+
+/* The same certificate, signed anew: another file, but the same part is signed. */
+static void the_digest_of_what_is_signed_is_not_of_the_signature(void **state)
+{
+	KS_X509 *again = X509_dup(our_cert());
+	uint8_t before[32], after[32];
+
+	(void)state;
+	assert_true(X509_sign(again, our_key(), EVP_sha256()) > 0);
+	assert_int_not_equal(X509_cmp(again, our_cert()), 0);
+	assert_true(ks_cert_tbs_sha256(our_cert(), before));
+	assert_true(ks_cert_tbs_sha256(again, after));
+	assert_memory_equal(before, after, sizeof(before));
+}
+
+static void what_is_no_whole_certificate_has_no_digest(void **state)
+{
+	KS_X509 *empty = X509_new();
+	uint8_t hash[32];
+
+	(void)state;
+	assert_false(ks_cert_tbs_sha256(empty, hash));
+	ERR_clear_error();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -503,6 +550,9 @@ int main(void)
 		cmocka_unit_test(octets),
 		cmocka_unit_test(a_certificate_described),
 		cmocka_unit_test(what_a_certificate_is_for),
+		cmocka_unit_test(the_digest_of_what_is_signed),
+		cmocka_unit_test(the_digest_of_what_is_signed_is_not_of_the_signature),
+		cmocka_unit_test(what_is_no_whole_certificate_has_no_digest),
 		cmocka_unit_test(openssl_s_first_error_is_ours),
 		cmocka_unit_test(a_bio_over_a_view),
 		cmocka_unit_test(writing_into_a_chain),

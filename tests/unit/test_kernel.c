@@ -258,6 +258,32 @@ static void what_kernels_decompress(void **state)
 	expect_reader(DECOMPRESS "# CONFIG_MODULE_COMPRESS_XZ is not set\n", KS_READER_NONE);
 }
 
+/* --- which ---------------------------------------------------------------------------------- */
+
+static void the_series_of_a_version(void **state)
+{
+	static const struct {
+		const char *version;
+		int series;
+	} cases[] = {
+		{ "6.12.94+deb13-cloud-amd64", 6012 },
+		{ "5.10.0-42-amd64", 5010 },
+		{ "7.2", 7002 },
+		{ "6.1-rc8-next", 6001 },
+		{ "4.19.0", 4019 },
+		{ "10.0.1", 10000 },
+		{ "vanilla", 0 },
+		{ "6", 0 },
+		{ "6.", 0 },
+		{ "", 0 },
+		{ "linux-6.1", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		assert_int_equal(ks_kernel_series(cases[i].version), cases[i].series);
+}
+
 /* --- whose ---------------------------------------------------------------------------------- */
 
 static void the_kernel_s_own_directory(void **state)
@@ -308,6 +334,7 @@ int main(void)
 		kernel_test(configs_behind_links),
 		kernel_test(configs_that_cannot_be_read),
 		kernel_test(what_kernels_decompress),
+		cmocka_unit_test(the_series_of_a_version),
 		kernel_test(the_kernel_s_own_directory),
 	};
 

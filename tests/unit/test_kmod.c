@@ -109,6 +109,87 @@ static void absolute_paths_in_the_index(void **state)
 	       "/lib/modules/6.1/a/directory/with/a/rather/long/name/x.ko");
 }
 
+/* --- which kmod ----------------------------------------------------------------------------- */
+
+#define GNU "root/usr/lib/x86_64-linux-gnu/"
+
+static void expect_hands_over(enum ks_answer wanted)
+{
+	enum ks_answer answer = (enum ks_answer)77;
+	void *state = NULL;
+
+	assert_ok(ks_kmod_hands_over(in_scratch("root"), &answer, &error));
+	assert_int_equal(answer, wanted);
+	assert_int_equal(scratch_remove(&state), 0);
+	assert_int_equal(scratch_make(&state), 0);
+}
+
+/* A library NAME in DIRECTORY with the link that programs know. */
+static void install(const char *directory, const char *name)
+{
+	write_text(in_scratch("%s%s", directory, name), "");
+	make_link(name, in_scratch("%slibkmod.so.2", directory));
+}
+
+/* kmod 31 brought it: libkmod.so.2.4.1 (kmod's NEWS and Makefile.am). */
+static void kmods_that_leave_it_to_the_kernel(void **state)
+{
+	static const struct {
+		const char *name;
+		enum ks_answer answer;
+	} cases[] = {
+		{ "libkmod.so.2.3.7", KS_NO },	    { "libkmod.so.2.4.0", KS_NO },
+		{ "libkmod.so.2.4.1", KS_YES },	    { "libkmod.so.2.5.0", KS_YES },
+		{ "libkmod.so.2.5.1", KS_YES },	    { "libkmod.so.2.10.0", KS_YES },
+		{ "libkmod.so.3.0.0", KS_UNKNOWN }, { "libkmod.so.2.5", KS_UNKNOWN },
+		{ "libkmod-own.so", KS_UNKNOWN },
+	};
+	static const char *const dirs[] = { GNU,
+					    "root/lib/aarch64-linux-gnu/",
+					    "root/usr/lib64/",
+					    "root/usr/lib/",
+					    "root/lib64/",
+					    "root/lib/" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		for (size_t k = 0; k < sizeof(dirs) / sizeof(*dirs); k++) {
+			install(dirs[k], cases[i].name);
+			expect_hands_over(cases[i].answer);
+		}
+}
+
+static void links_of_the_library(void **state)
+{
+	(void)state;
+	/* Over an absolute link, inside the root. */
+	write_text(in_scratch(GNU "libkmod.so.2.5.1"), "");
+	make_link("/usr/lib/x86_64-linux-gnu/libkmod.so.2.5.1", in_scratch(GNU "libkmod.so.2"));
+	expect_hands_over(KS_YES);
+	/* A merged /usr. */
+	install(GNU, "libkmod.so.2.4.0");
+	make_link("usr/lib", in_scratch("root/lib"));
+	expect_hands_over(KS_NO);
+	/* A file without version, and one that is not the link's. */
+	write_text(in_scratch(GNU "libkmod.so.2"), "");
+	write_text(in_scratch(GNU "libkmod.so.2.5.1"), "");
+	expect_hands_over(KS_UNKNOWN);
+}
+
+static void without_kmod_nobody_knows(void **state)
+{
+	(void)state;
+	expect_hands_over(KS_UNKNOWN);
+	make_dirs(in_scratch("root/usr/lib"));
+	expect_hands_over(KS_UNKNOWN);
+	make_link("loop", in_scratch(GNU "libkmod.so.2"));
+	make_link("loop", in_scratch(GNU "loop"));
+	expect_hands_over(KS_UNKNOWN);
+	/* Where no loader looks. */
+	install("root/usr/lib/own/", "libkmod.so.2.5.1");
+	expect_hands_over(KS_UNKNOWN);
+}
+
 /* --- what a module says --------------------------------------------------------------------- */
 
 static void read_info(const struct elf_spec *spec, struct ks_modinfo *info)
@@ -245,6 +326,9 @@ int main(void)
 		scratch_test(roots_with_slashes_behind),
 		scratch_test(a_relative_root),
 		scratch_test(absolute_paths_in_the_index),
+		scratch_test(kmods_that_leave_it_to_the_kernel),
+		scratch_test(links_of_the_library),
+		scratch_test(without_kmod_nobody_knows),
 		cmocka_unit_test(in_tree_or_not),
 		cmocka_unit_test(the_vermagic),
 		cmocka_unit_test(the_first_vermagic_counts),

@@ -4,13 +4,17 @@
  */
 #include "fixture.h"
 
+#include <errno.h>
 #include <openssl/err.h>
+#include <openssl/rsa.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/strings.h"
 #include "core/signature.h"
+
+enum { RSA_SIZE = 256 }; /* bytes, of identity()'s */
 
 static const struct ks_view image = { (const uint8_t *)"the image of a module", 21 };
 static const struct ks_view other = { (const uint8_t *)"the image of a Module", 21 };
@@ -353,7 +357,7 @@ static void exchange(struct ks_buf *message, const char *old, const char *new, s
 	assert_true(found > 0);
 }
 
-static void assert_refusal(const struct ks_buf *message, size_t size, const char *says)
+static void assert_refusal(const struct ks_buf *message, size_t size, const char *says, int wanted)
 {
 	KS_SIGNATURE signature = { 0 };
 	KS_STRING fault = NULL;
@@ -365,6 +369,7 @@ static void assert_refusal(const struct ks_buf *message, size_t size, const char
 	if (says) {
 		assert_non_null(fault);
 		assert_non_null(strstr(fault, says));
+		assert_int_equal(sys, wanted);
 	} else {
 		assert_null(fault);
 	}
@@ -376,17 +381,18 @@ static void what_kernels_do_not_take(void **state)
 	static const struct {
 		unsigned int flags;
 		const char *old, *new, *says;
+		int sys;
 	} cases[] = {
-		{ 0, "\2\1\1\x31", "\2\1\1\x31", NULL },
-		{ CMS_USE_KEYID, "\2\1\3\x31", "\2\1\3\x31", NULL },
-		{ 0, "\2\1\1\x31", "\2\1\2\x31", "SignedData of version 2" },
-		{ 0, "\2\1\1\x31", "\2\1\3\x31", "version 1 in SignedData of version 3" },
-		{ 0, "\2\1\1\x30", "\2\1\2\x30", "SignerInfo of version 2" },
-		{ 0, "\2\1\1\x30", "\2\1\3\x30", "version 3 in SignedData of version 1" },
-		{ CMS_USE_KEYID, "\2\1\3\x80", "\2\1\1\x80",
-		  "version 1 in SignedData of version 3" },
-		{ CMS_USE_KEYID, "\2\1\3\x31", "\2\1\1\x31",
-		  "version 3 in SignedData of version 1" },
+		{ 0, "\2\1\1\x31", "\2\1\1\x31", NULL, 0 },
+		{ CMS_USE_KEYID, "\2\1\3\x31", "\2\1\3\x31", NULL, 0 },
+		{ 0, "\2\1\1\x31", "\2\1\2\x31", "SignedData of version 2", EINVAL },
+		{ 0, "\2\1\1\x31", "\2\1\3\x31", "version 1 in SignedData of version 3", EBADMSG },
+		{ 0, "\2\1\1\x30", "\2\1\2\x30", "SignerInfo of version 2", EINVAL },
+		{ 0, "\2\1\1\x30", "\2\1\3\x30", "version 3 in SignedData of version 1", EBADMSG },
+		{ CMS_USE_KEYID, "\2\1\3\x80", "\2\1\1\x80", "version 1 in SignedData of version 3",
+		  EBADMSG },
+		{ CMS_USE_KEYID, "\2\1\3\x31", "\2\1\1\x31", "version 3 in SignedData of version 1",
+		  EBADMSG },
 	};
 
 	(void)state;
@@ -396,7 +402,7 @@ static void what_kernels_do_not_take(void **state)
 		put_flagged(&message, identity("RSA", 1),
 			    CMS_NOCERTS | CMS_NOATTR | cases[i].flags);
 		exchange(&message, cases[i].old, cases[i].new, 4);
-		assert_refusal(&message, message.len, cases[i].says);
+		assert_refusal(&message, message.len, cases[i].says, cases[i].sys);
 	}
 }
 
@@ -406,8 +412,8 @@ static void more_than_kernels_take(void **state)
 
 	(void)state;
 	put_plain_message(&message, image, identity("RSA", 1), "sha256");
-	assert_refusal(&message, 65535, NULL);
-	assert_refusal(&message, 65536, "65536 bytes, and kernels take 65535");
+	assert_refusal(&message, 65535, NULL, 0);
+	assert_refusal(&message, 65536, "65536 bytes, and kernels take 65535", EMSGSIZE);
 }
 
 static void a_digest_that_nobody_knows_is_unsupported(void **state)
@@ -476,6 +482,126 @@ static void a_key_that_cannot_be_read_is_unsupported(void **state)
 	cert = d2i_X509(NULL, &at, (long)der.len);
 	assert_non_null(cert);
 	assert_int_equal(verdict_of(&signature, 0, image, cert), KS_VERDICT_UNSUPPORTED);
+}
+
+/* --- errnos of kernels ---------------------------------------------------------------------- */
+
+static void expect_parse_errno(struct ks_view message, int sys)
+{
+	struct ks_signature signature = { .sys = 77 };
+	bool ok = ks_signature_parse(message, &signature, &error);
+
+	assert_int_equal(ok, sys == 0);
+	assert_int_equal(signature.sys, sys);
+	ks_signature_free(&signature);
+}
+
+static void the_errno_of_what_cannot_be_read(void **state)
+{
+	const struct identity *by = identity("P-256", 1);
+	KS_BIO *in = NULL;
+	KS_BIO *out = BIO_new(BIO_s_mem());
+	KS_CMS *data = NULL;
+	KS_BUF message = { 0 };
+	KS_BUF attached = { 0 };
+	char *bytes;
+	long len;
+
+	(void)state;
+	put_plain_message(&message, image, by, "sha256");
+	expect_parse_errno(ks_buf_view(&message), 0);
+	expect_parse_errno(ks_view_of(message.data, message.len - 1), EBADMSG);
+	expect_parse_errno(text_view("no message"), EBADMSG);
+	expect_parse_errno(ks_view_of("", 0), EBADMSG);
+	put_message(&attached, image, &by, 1, "sha256", SIGN_FILE_FLAGS, 0);
+	expect_parse_errno(ks_buf_view(&attached), EBADMSG);
+	assert_ok(ks_bio_open(image, &in, &error));
+	data = CMS_data_create(in, CMS_BINARY);
+	assert_true(i2d_CMS_bio(out, data));
+	len = BIO_get_mem_data(out, &bytes);
+	expect_parse_errno(ks_view_of(bytes, (size_t)len), EINVAL);
+}
+
+/* A block as PKCS#1 v1.5 has it, or nearly, made a signature value by RSA without any padding. */
+static void put_raw_value(struct ks_buf *message, const unsigned char *block)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(identity("RSA", 1)->key, NULL);
+	unsigned char *value = message->data + message->len - RSA_SIZE;
+	size_t len = RSA_SIZE;
+
+	assert_int_equal(EVP_PKEY_sign_init(ctx), 1);
+	assert_int_equal(EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_NO_PADDING), 1);
+	assert_int_equal(EVP_PKEY_sign(ctx, value, &len, block, RSA_SIZE), 1);
+	EVP_PKEY_CTX_free(ctx);
+}
+
+static int bad_errno(const struct ks_buf *message, X509 *cert)
+{
+	KS_SIGNATURE signature = { 0 };
+	int sys;
+
+	parse(&signature, message);
+	sys = ks_signature_bad_errno(&signature, 0, cert);
+	assert_int_equal(ERR_peek_error(), 0);
+	return sys;
+}
+
+/* SHA-256's DigestInfo (RFC 8017, 9.2), up to the digest. */
+#define INFO_256 "\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20"
+
+static void put_block(unsigned char *block, unsigned char first, unsigned char type,
+		      const char *prefix)
+{
+	memset(block, 0xff, RSA_SIZE);
+	block[0] = first;
+	block[1] = type;
+	block[RSA_SIZE - 32 - 19 - 1] = 0;
+	memcpy(block + RSA_SIZE - 32 - 19, prefix, 19);
+	memset(block + RSA_SIZE - 32, 7, 32);
+}
+
+/* crypto/rsassa-pkcs1.c and, before 6.13, rsa-pkcs1pad.c. */
+static void the_errno_of_a_bad_signature(void **state)
+{
+	const struct identity *by = identity("RSA", 1);
+	unsigned char block[RSA_SIZE];
+	KS_BUF message = { 0 };
+
+	(void)state;
+	put_plain_message(&message, other, by, "sha256");
+	assert_int_equal(bad_errno(&message, by->cert), EKEYREJECTED);
+	put_block(block, 0, 1, INFO_256);
+	put_raw_value(&message, block);
+	assert_int_equal(bad_errno(&message, by->cert), EKEYREJECTED);
+	put_block(block, 1, 1, INFO_256);
+	put_raw_value(&message, block);
+	assert_int_equal(bad_errno(&message, by->cert), EINVAL);
+	put_block(block, 0, 2, INFO_256);
+	put_raw_value(&message, block);
+	assert_int_equal(bad_errno(&message, by->cert), EBADMSG);
+	/* No byte 0 that ends the padding; one that ends it after seven. */
+	memset(block + 2, 0xff, RSA_SIZE - 2);
+	block[1] = 1;
+	put_raw_value(&message, block);
+	assert_int_equal(bad_errno(&message, by->cert), EBADMSG);
+	block[9] = 0;
+	put_raw_value(&message, block);
+	assert_int_equal(bad_errno(&message, by->cert), EBADMSG);
+}
+
+static void the_errno_that_cannot_be_told(void **state)
+{
+	const struct identity *ec = identity("P-256", 1);
+	KS_BUF message = { 0 };
+	KS_BUF by_ec = { 0 };
+
+	(void)state;
+	put_plain_message(&by_ec, image, ec, "sha256");
+	assert_int_equal(bad_errno(&by_ec, ec->cert), 0);
+	/* More than the modulus. */
+	put_plain_message(&message, image, identity("RSA", 1), "sha256");
+	memset(message.data + message.len - RSA_SIZE, 0xff, RSA_SIZE);
+	assert_int_equal(bad_errno(&message, identity("RSA", 1)->cert), 0);
 }
 
 /* Whatever a damaged message says: it is not good for bytes that nobody signed. */
@@ -561,6 +687,9 @@ int main(void)
 		cmocka_unit_test(a_digest_that_cannot_be_done_is_unsupported),
 		cmocka_unit_test(an_exchanged_digest_is_bad),
 		cmocka_unit_test(a_key_that_cannot_be_read_is_unsupported),
+		cmocka_unit_test(the_errno_of_what_cannot_be_read),
+		cmocka_unit_test(the_errno_of_a_bad_signature),
+		cmocka_unit_test(the_errno_that_cannot_be_told),
 		cmocka_unit_test(a_flipped_byte_at_every_offset),
 		cmocka_unit_test(freeing_twice_does_no_harm),
 	};

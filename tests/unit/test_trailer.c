@@ -3,6 +3,7 @@
 #include "fixture.h"
 
 #include <stdlib.h>
+#include <errno.h>
 #include <string.h>
 
 #include "core/trailer.h"
@@ -177,6 +178,46 @@ static void lengths_of_all_kinds(void **state)
 	}
 }
 
+/* tests/kernel/cases.py, block() and sizes(): what kernels answer. */
+static void the_errno_of_each_fault(void **state)
+{
+	static const uint32_t lengths[] = { 0, IMAGE + MESSAGE, WHOLE, 0x80000000, 0xffffffff };
+	KS_BUF file = { 0 };
+	uint8_t *info;
+
+	(void)state;
+	put_signed(&file);
+	info = file.data + IMAGE + MESSAGE;
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
+		set_length(&file, lengths[i]);
+		assert_int_equal(ks_trailer_parse(ks_buf_view(&file)).sys, EBADMSG);
+	}
+	/* The length is looked at before the type, and that before all else. */
+	info[2] = 1;
+	assert_int_equal(ks_trailer_parse(ks_buf_view(&file)).sys, EBADMSG);
+	set_length(&file, MESSAGE);
+	assert_int_equal(ks_trailer_parse(ks_buf_view(&file)).sys, ENOPKG);
+	for (size_t at = 0; at < 8; at++) {
+		uint8_t right = info[at];
+
+		info[at] = 9;
+		assert_int_equal(ks_trailer_parse(ks_buf_view(&file)).sys, ENOPKG);
+		info[at] = right;
+	}
+	info[2] = 2;
+	for (size_t at = 0; at < 8; at++) {
+		uint8_t right = info[at];
+
+		info[at] = 9;
+		assert_int_equal(ks_trailer_parse(ks_buf_view(&file)).sys,
+				 at == 2 ? ENOPKG : EBADMSG);
+		info[at] = right;
+	}
+	assert_int_equal(
+		ks_trailer_parse(ks_view_of(file.data + WHOLE - MARKER - 11, MARKER + 11)).sys,
+		EBADMSG);
+}
+
 static void the_outermost_counts(void **state)
 {
 	KS_BUF file = { 0 };
@@ -249,6 +290,7 @@ int main(void)
 		cmocka_unit_test(every_other_byte_in_the_block_is_malformed),
 		cmocka_unit_test(each_field_has_its_own_words),
 		cmocka_unit_test(lengths_of_all_kinds),
+		cmocka_unit_test(the_errno_of_each_fault),
 		cmocka_unit_test(the_outermost_counts),
 		cmocka_unit_test(appending_writes_what_the_kernel_s_tool_writes),
 		cmocka_unit_test(what_was_appended_is_read_back),
