@@ -38,8 +38,7 @@ const char *ks_keyring_name(enum ks_keyring ring)
 	return names[ring];
 }
 
-/* KS_KEYRING_COUNT where NAME is of none of them. */
-static enum ks_keyring find_ring(const char *name)
+enum ks_keyring ks_keyring_find(const char *name)
 {
 	enum ks_keyring ring = 0;
 
@@ -145,7 +144,7 @@ static bool add_hash(struct reading *r, enum ks_keyring ring, const char *descri
 static bool follow_link(struct reading *r, enum ks_keyring from, int32_t serial, const char *name,
 			struct ks_error *err)
 {
-	enum ks_keyring linked = find_ring(name);
+	enum ks_keyring linked = ks_keyring_find(name);
 
 	if (from != KS_KEYRING_SECONDARY || linked == KS_KEYRING_COUNT)
 		return note_member(r, from, name, err);
@@ -225,7 +224,7 @@ static void read_line(struct reading *r, char *line)
 		return;
 	name = line + at;
 	name[strcspn(name, ":")] = '\0';
-	ring = find_ring(name);
+	ring = ks_keyring_find(name);
 	if (ring < KS_KEYRING_COUNT)
 		r->serial[ring] = (int32_t)serial;
 }

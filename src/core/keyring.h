@@ -23,6 +23,9 @@ enum ks_keyring {
 /* ".builtin_trusted_keys", ... */
 const char *ks_keyring_name(enum ks_keyring ring);
 
+/* The ring of that name; KS_KEYRING_COUNT where it is of none of them. */
+enum ks_keyring ks_keyring_find(const char *name);
+
 /* The kernel's calls, as keyutils.h has them: -1 with errno, or text for free(). */
 struct ks_keyctl {
 	int (*read)(int32_t serial, void **serials);  /* gives bytes, four for each member */
@@ -48,6 +51,7 @@ struct ks_ring_key {
 	 * serial number.  NULL where whoever added the key called it something else.
 	 */
 	char *key_id;
+	bool is_explained; /* for whoever compares: it is known where the key comes from */
 };
 
 struct ks_keyrings {
