@@ -15,9 +15,17 @@ struct trust_args {
 
 /* In words */
 
-static const char *const columns[] = { "CERTIFICATE", "FROM", "ACCEPTED", "KEY ID" };
+static const char *const columns[] = { "CERTIFICATE", "FROM", "ACCEPTED", "KEY ID", "KEYRING" };
 
 enum { COLUMNS = sizeof(columns) / sizeof(*columns) };
+
+/* Where the running kernel has it: NULL, if nobody can tell. */
+static const char *keyring_of(const struct ks_trusted *item)
+{
+	return item->is_found == KS_YES ? ks_keyring_name(item->found) :
+	       item->is_found == KS_NO	? "none" :
+					  NULL;
+}
 
 static bool is_to_be_trusted(enum ks_origin origin)
 {
@@ -49,12 +57,39 @@ static void add_row(struct report_table *table, const struct ks_trusted *item)
 
 	if (ks_cert_describe(item->cert, &text, &err) && fate(item, &what, &err)) {
 		const char *row[COLUMNS] = { text.subject, ks_origin_name(item->origin), what,
-					     text.key_id };
+					     text.key_id, keyring_of(item) };
 
 		report_table_add(table, row);
 	} else {
 		report_error(&err);
 	}
+}
+
+/* A key of unknown origin. */
+static void add_ring_key(struct report_table *table, const struct ks_trust *trust,
+			 const struct ks_ring_key *key)
+{
+	const char *row[COLUMNS] = { key->subject, "unknown",
+				     key->ring == KS_KEYRING_BLACKLIST ?
+					     "refused" :
+					     ks_answer_name(ks_trust_asks(trust, key->ring)),
+				     key->key_id, ks_keyring_name(key->ring) };
+
+	report_table_add(table, row);
+}
+
+static void tell_rings(const struct ks_trust *trust)
+{
+	size_t hashes = 0;
+
+	report_line("image and keyring agree: %s", ks_answer_name(trust->keyrings_agree));
+	for (size_t i = 0; i < trust->differences.count; i++)
+		report_line("differs: %s", trust->differences.item[i]);
+	for (size_t i = 0; i < trust->rings.count; i++)
+		hashes += !trust->rings.key[i].is_explained &&
+			  trust->rings.key[i].kind != KS_RING_KEY_CERT;
+	if (hashes)
+		report_line("hashes in .blacklist of unknown origin: %zu", hashes);
 }
 
 static void tell_state(const struct ks_trust *trust)
@@ -79,16 +114,33 @@ static void tell_state(const struct ks_trust *trust)
 			    trust->rule->whole_file == KS_NO ?
 				    "of boot programs, not of modules" :
 				    "whether they count for modules is unknown");
+	if (trust->is_running)
+		tell_rings(trust);
+	report_line("IMA appraises modules: %s (%s)", ks_answer_name(trust->ima_appraise),
+		    trust->ima_why);
 }
 
 static void tell(const struct ks_trust *trust)
 {
-	struct report_table *table = report_table_new(columns, COLUMNS);
+	struct report_table *table;
+	size_t shown = COLUMNS - 1, rows = trust->count;
 
+	for (enum ks_keyring ring = 0; ring < KS_KEYRING_COUNT; ring++)
+		if (trust->rings.is_there[ring])
+			shown = COLUMNS;
+	table = report_table_new(columns, shown);
 	tell_state(trust);
 	for (size_t i = 0; i < trust->count; i++)
 		add_row(table, &trust->item[i]);
-	report_table_print(table, trust->count > 0);
+	for (size_t i = 0; i < trust->rings.count; i++) {
+		const struct ks_ring_key *key = &trust->rings.key[i];
+
+		if (key->is_explained || key->kind != KS_RING_KEY_CERT)
+			continue;
+		add_ring_key(table, trust, key);
+		rows++;
+	}
+	report_table_print(table, rows > 0);
 }
 
 /* As JSON */
@@ -112,14 +164,58 @@ static struct json_object *item_json(const struct ks_trusted *item)
 		o, "refused",
 		report_text(is_to_be_trusted(item->origin) ? NULL : ks_answer_name(item->counts)));
 	json_object_object_add(o, "why", report_text(item->why));
+	json_object_object_add(o, "keyring", report_text(keyring_of(item)));
 	return o;
+}
+
+static struct json_object *ring_key_json(const struct ks_trust *trust,
+					 const struct ks_ring_key *key)
+{
+	static const char *const kinds[] = { [KS_RING_KEY_CERT] = "certificate",
+					     [KS_RING_KEY_FILE] = "hash of a file",
+					     [KS_RING_KEY_TBS] = "hash of a certificate" };
+	bool is_refusal = key->ring == KS_KEYRING_BLACKLIST;
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "kind", report_text(kinds[key->kind]));
+	json_object_object_add(o, "subject", report_text(key->subject));
+	json_object_object_add(o, "key_id", report_text(key->key_id));
+	json_object_object_add(o, "keyring", report_text(ks_keyring_name(key->ring)));
+	json_object_object_add(
+		o, "accepted",
+		report_text(is_refusal ? "no" : ks_answer_name(ks_trust_asks(trust, key->ring))));
+	json_object_object_add(o, "refused", report_text(is_refusal ? "yes" : NULL));
+	return o;
+}
+
+static struct json_object *strings_json(const struct ks_strings *strings)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < strings->count; i++)
+		json_object_array_add(list, report_text(strings->item[i]));
+	return list;
+}
+
+static void add_rings_json(struct json_object *o, const struct ks_trust *trust)
+{
+	struct json_object *keys = json_object_new_array();
+
+	for (size_t i = 0; i < trust->rings.count; i++)
+		if (!trust->rings.key[i].is_explained)
+			json_object_array_add(keys, ring_key_json(trust, &trust->rings.key[i]));
+	json_object_object_add(o, "ring_keys", keys);
+	json_object_object_add(o, "keyrings_agree",
+			       report_text(ks_answer_name(trust->keyrings_agree)));
+	json_object_object_add(o, "differences", strings_json(&trust->differences));
+	json_object_object_add(o, "ima_appraise", report_text(ks_answer_name(trust->ima_appraise)));
+	json_object_object_add(o, "ima_why", report_text(trust->ima_why));
 }
 
 static struct json_object *to_json(const struct ks_trust *trust)
 {
 	struct json_object *o = json_object_new_object();
 	struct json_object *certs = json_object_new_array();
-	struct json_object *unseen = json_object_new_array();
 
 	json_object_object_add(o, "kernel", report_text(trust->version));
 	json_object_object_add(o, "running", json_object_new_boolean(trust->is_running));
@@ -135,10 +231,9 @@ static struct json_object *to_json(const struct ks_trust *trust)
 			       json_object_new_int64((int64_t)trust->refused_count));
 	for (size_t i = 0; i < trust->count; i++)
 		json_object_array_add(certs, item_json(&trust->item[i]));
-	for (size_t i = 0; i < trust->unseen.count; i++)
-		json_object_array_add(unseen, report_text(trust->unseen.item[i]));
 	json_object_object_add(o, "certificates", certs);
-	json_object_object_add(o, "unseen", unseen);
+	add_rings_json(o, trust);
+	json_object_object_add(o, "unseen", strings_json(&trust->unseen));
 	return o;
 }
 

@@ -327,5 +327,6 @@ bool request_find_trust(const struct request *r, const char *efivars,
 	search.is_running =
 		!r->root && uname(&running) == 0 && strcmp(kernel->version, running.release) == 0;
 	search.efivars = efivars ? efivars : r->root ? NULL : KS_EFIVARS;
+	search.mok_table = efivars || r->root ? NULL : KS_MOK_VARIABLES;
 	return ks_trust_find(&search, trust, err);
 }

@@ -12,6 +12,7 @@
 #include "core/efivar.h"
 #include "core/image.h"
 #include "core/siglist.h"
+#include "core/trust_live.h"
 
 enum {
 	IMAGE_LIMIT = 256 << 20, /* bytes, of an image's file */
@@ -134,6 +135,7 @@ static bool read_image(const struct ks_trust_search *s, struct ks_trust *trust, 
 		return note_missing(trust, trust->image, err);
 	ok = add(trust, &image.builtin, KS_ORIGIN_BUILTIN, err) &&
 	     add(trust, &image.revoked, KS_ORIGIN_REVOKED, err);
+	trust->is_image_read = image.has_list && !image.unread;
 	if (ok && !image.has_list) {
 		ks_fail(err, KS_ERR_MISSING, "no list of certificates found in it");
 		ok = note_missing(trust, trust->image, err);
@@ -175,6 +177,14 @@ static enum ks_answer is_looked_at(const struct ks_trust *trust, enum ks_origin 
 	return origin == KS_ORIGIN_MOK || origin == KS_ORIGIN_MOKX ? trust->secure_boot : KS_YES;
 }
 
+/* Whether the kernel refuses by it what it is there to refuse. */
+static enum ks_answer is_in_force(const struct ks_trust *trust, const struct ks_trusted *item)
+{
+	return item->is_found != KS_UNKNOWN ?
+		       item->is_found :
+		       ks_answer_both(trust->revocation, is_looked_at(trust, item->origin));
+}
+
 /* Whether some list of what is refused has it, of those that this kernel looks at. */
 static enum ks_answer is_refused(const struct ks_trust *trust, const X509 *cert)
 {
@@ -182,8 +192,7 @@ static enum ks_answer is_refused(const struct ks_trust *trust, const X509 *cert)
 
 	for (size_t i = 0; i < trust->count; i++) {
 		const struct ks_trusted *item = &trust->item[i];
-		enum ks_answer here =
-			ks_answer_both(trust->revocation, is_looked_at(trust, item->origin));
+		enum ks_answer here = is_in_force(trust, item);
 
 		if (!ks_origin_is_refusal(item->origin) || X509_cmp(item->cert, cert) != 0 ||
 		    here == KS_NO)
@@ -230,10 +239,12 @@ static enum ks_answer is_hash_refused(const struct ks_trust *trust, const X509 *
 	return KS_NO;
 }
 
-/* The keyring that something of this origin is put into. */
-static enum ks_ring ring_of(const struct ks_trust *trust, enum ks_origin origin)
+/* The keyring that ITEM is in, or is put into. */
+static enum ks_ring ring_of(const struct ks_trust *trust, const struct ks_trusted *item)
 {
-	switch (origin) {
+	if (item->is_found == KS_YES)
+		return item->found == KS_KEYRING_PLATFORM ? KS_RING_PLATFORM : KS_RING_TRUSTED;
+	switch (item->origin) {
 	case KS_ORIGIN_BUILTIN:
 		return KS_RING_TRUSTED;
 	case KS_ORIGIN_MOK:
@@ -260,25 +271,51 @@ static enum ks_answer is_usable(enum ks_ability_cert ability)
 	return ability == KS_CERT_USABLE ? KS_YES : ability == KS_CERT_UNKNOWN ? KS_UNKNOWN : KS_NO;
 }
 
-static void judge(const struct ks_trust *trust, struct ks_trusted *item)
+static void judge_refusal(const struct ks_trust *trust, struct ks_trusted *item)
 {
-	enum ks_ability_cert ability;
-
-	item->counts = KS_YES;
-	if (ks_origin_is_refusal(item->origin)) {
-		lessen(item, trust->revocation, "CONFIG_SYSTEM_REVOCATION_LIST");
-		lessen(item, is_looked_at(trust, item->origin), "Secure Boot");
+	if (item->is_found != KS_UNKNOWN) {
+		lessen(item, item->is_found, "keyrings");
 		return;
 	}
-	lessen(item, is_trusted(trust, item->origin), "rule");
+	lessen(item, trust->revocation, "CONFIG_SYSTEM_REVOCATION_LIST");
 	lessen(item, is_looked_at(trust, item->origin), "Secure Boot");
-	ability = ks_ability_cert(&trust->abilities, item->cert);
+}
+
+/* By the keyrings, where they were seen; else by what the kernel is known to put into them. */
+static void judge_place(const struct ks_trust *trust, struct ks_trusted *item)
+{
+	if (item->is_found == KS_NO) {
+		lessen(item, KS_NO, "keyrings");
+	} else if (item->is_found == KS_YES) {
+		lessen(item, ks_trust_asks(trust, item->found), "rule");
+	} else {
+		lessen(item, is_trusted(trust, item->origin), "rule");
+		lessen(item, is_looked_at(trust, item->origin), "Secure Boot");
+	}
+}
+
+static void judge(const struct ks_trust *trust, struct ks_trusted *item)
+{
+	enum ks_ability_cert ability = ks_ability_cert(&trust->abilities, item->cert);
+
+	item->counts = KS_YES;
+	item->why = NULL;
+	item->ring = KS_RING_NONE;
+	if (ks_origin_is_refusal(item->origin)) {
+		judge_refusal(trust, item);
+		return;
+	}
+	judge_place(trust, item);
 	item->is_unseen = ability == KS_CERT_UNSEEN && item->counts == KS_YES;
+	/* It was not left out if it is there. */
+	if (ability == KS_CERT_LEFT_OUT && item->is_found == KS_YES)
+		ability = KS_CERT_UNKNOWN;
 	lessen(item, is_usable(ability), "key type");
 	lessen(item, ks_answer_not(is_refused(trust, item->cert)), "refused");
-	lessen(item, ks_answer_not(is_hash_refused(trust, item->cert)), "refused");
+	if (item->is_found == KS_UNKNOWN)
+		lessen(item, ks_answer_not(is_hash_refused(trust, item->cert)), "refused");
 	if (item->counts != KS_NO || item->is_unseen)
-		item->ring = ring_of(trust, item->origin);
+		item->ring = ring_of(trust, item);
 }
 
 static enum ks_standing standing_of(const struct ks_trusted *item)
@@ -338,6 +375,8 @@ const char *ks_trusted_keyring(const struct ks_trusted *item)
 {
 	if (item->ring == KS_RING_NONE)
 		return NULL;
+	if (item->is_found == KS_YES)
+		return ks_keyring_name(item->found);
 	if (item->ring == KS_RING_PLATFORM)
 		return ".platform";
 	return item->origin == KS_ORIGIN_BUILTIN ? ".builtin_trusted_keys" : ".machine";
@@ -427,6 +466,57 @@ static bool check_mounted(const struct ks_trust_search *s, struct ks_trust *trus
 	return note_missing(trust, s->efivars, err);
 }
 
+/*
+ * A variable in the table that shim hands over, which can be larger than those of the firmware.
+ * *DENIED says why one that is there cannot be read: root alone may.
+ */
+static bool read_table(const struct ks_trust_search *s, const char *name, struct ks_buf *data,
+		       bool *is_there, char **denied, struct ks_error *err)
+{
+	*is_there = false;
+	if (!s->mok_table || ks_efivar_read(s->live, s->mok_table, name, NULL, data, is_there, err))
+		return true;
+	*is_there = true;
+	return ks_string_copy(denied, err->text, err);
+}
+
+/* machine_keyring.c asks no more than whether it is there, and looks nowhere else. */
+static bool read_mok_trusted(const struct ks_trust_search *s, struct ks_trust *trust,
+			     struct ks_error *err)
+{
+	static const char name[] = "MokListTrustedRT";
+	KS_STRING denied = NULL;
+	KS_BUF data = { 0 };
+	bool is_there;
+
+	if (!s->mok_table)
+		return read_flag(s, name, KS_EFI_SHIM, trust, &trust->mok_trusted, err);
+	if (!read_table(s, name, &data, &is_there, &denied, err))
+		return false;
+	trust->mok_trusted = is_there ? KS_YES : KS_NO;
+	return true;
+}
+
+/* load_uefi.c takes MOKs from the table if they are in it, and everything else from variables. */
+static bool read_list(const struct ks_trust_search *s, const char *name, const char *guid,
+		      enum ks_origin origin, struct ks_trust *trust, struct ks_error *err)
+{
+	KS_STRING denied = NULL;
+	KS_BUF data = { 0 };
+	bool is_there = false;
+
+	if (origin == KS_ORIGIN_MOK && !read_table(s, name, &data, &is_there, &denied, err))
+		return false;
+	if ((!is_there || denied) && !read_variable(s, name, guid, trust, &data, &is_there, err))
+		return false;
+	if (is_there)
+		return add_list(trust, name, ks_buf_view(&data), origin, err);
+	if (!denied)
+		return true;
+	trust->is_complete = false;
+	return ks_strings_add(&trust->unseen, denied, err);
+}
+
 static bool read_firmware(const struct ks_trust_search *s, struct ks_trust *trust,
 			  struct ks_error *err)
 {
@@ -436,18 +526,12 @@ static bool read_firmware(const struct ks_trust_search *s, struct ks_trust *trus
 	}
 	if (!check_mounted(s, trust, err) ||
 	    !read_flag(s, "SecureBoot", KS_EFI_GLOBAL, trust, &trust->secure_boot, err) ||
-	    !read_flag(s, "MokListTrustedRT", KS_EFI_SHIM, trust, &trust->mok_trusted, err))
+	    !read_mok_trusted(s, trust, err))
 		return false;
-	for (size_t i = 0; i < sizeof(variables) / sizeof(*variables); i++) {
-		KS_BUF data = { 0 };
-		bool is_there;
-
-		if (!read_variable(s, variables[i].name, variables[i].guid, trust, &data, &is_there,
-				   err) ||
-		    (is_there && !add_list(trust, variables[i].name, ks_buf_view(&data),
-					   variables[i].origin, err)))
+	for (size_t i = 0; i < sizeof(variables) / sizeof(*variables); i++)
+		if (!read_list(s, variables[i].name, variables[i].guid, variables[i].origin, trust,
+			       err))
 			return false;
-	}
 	return true;
 }
 
@@ -572,6 +656,19 @@ static bool find_enforcement(const struct ks_trust_search *s, struct ks_trust *t
 	return s->is_running ? ask_running(s, trust, err) : ask_config(s, trust, err);
 }
 
+/* Judged by the rule, and not found: the rule says why. */
+static bool is_settled(const struct ks_trusted *item)
+{
+	return item->is_found == KS_NO && item->counts == KS_NO && !item->is_unseen;
+}
+
+static void judge_all(struct ks_trust *trust)
+{
+	for (size_t i = 0; i < trust->count; i++)
+		if (!is_settled(&trust->item[i]))
+			judge(trust, &trust->item[i]);
+}
+
 static bool find(const struct ks_trust_search *s, struct ks_trust *trust, struct ks_error *err)
 {
 	KS_STRING builder = NULL;
@@ -582,10 +679,15 @@ static bool find(const struct ks_trust_search *s, struct ks_trust *trust, struct
 	    !ks_abilities_find(s->kernel, s->root, s->is_running, s->live, &trust->abilities,
 			       err) ||
 	    !read_image(s, trust, &builder, err) || !read_firmware(s, trust, err) ||
-	    !find_enforcement(s, trust, err) || !choose_rule(trust, builder, err))
+	    !find_enforcement(s, trust, err) || !ks_trust_read_ima(s, trust, err) ||
+	    !choose_rule(trust, builder, err))
 		return false;
-	for (size_t i = 0; i < trust->count; i++)
-		judge(trust, &trust->item[i]);
+	judge_all(trust);
+	if (!s->is_running)
+		return true;
+	if (!ks_trust_read_rings(s, trust, err))
+		return false;
+	judge_all(trust);
 	return true;
 }
 
@@ -610,6 +712,8 @@ void ks_trust_free(struct ks_trust *trust)
 	free(trust->lockdown);
 	free(trust->rule_why);
 	free(trust->image);
+	ks_keyrings_free(&trust->rings);
+	ks_strings_free(&trust->differences);
 	ks_strings_free(&trust->unseen);
 	*trust = (struct ks_trust){ 0 };
 }

@@ -11,6 +11,7 @@
 #include "base/strings.h"
 #include "core/ability.h"
 #include "core/kernel.h"
+#include "core/keyring.h"
 #include "core/siglist.h"
 
 enum ks_origin {
@@ -48,6 +49,9 @@ struct ks_trusted {
 	const char *why;       /* why not, or why nobody knows: static, may be NULL */
 	enum ks_ring ring;     /* that it is in, where it counts; NONE for what is refused */
 	bool is_unseen;	       /* KS_CERT_UNSEEN: in its ring, and no signature by it is good */
+	/* Of the running kernel: whether one of its keyrings has it, and, if so, which. */
+	enum ks_answer is_found;
+	enum ks_keyring found;
 };
 
 /* A hash in dbx or MOKX. */
@@ -75,7 +79,14 @@ struct ks_trust {
 	size_t count, cap;
 	struct ks_refused *refused;
 	size_t refused_count;
-	bool is_complete;	  /* all places that certificates may come from were looked at */
+	struct ks_keyrings rings; /* the running kernel's; is_explained is of keys that are items */
+	bool is_image_read;	  /* with all of its list of certificates */
+	enum ks_answer keyrings_agree; /* .builtin_trusted_keys has just what the image has */
+	/* A line for each certificate that is in other keyrings than the image or the rule says. */
+	struct ks_strings differences;
+	enum ks_answer ima_appraise; /* IMA's policy has modules appraised, or some of them */
+	const char *ima_why;	     /* static */
+	bool is_complete;	     /* all places that certificates may come from were looked at */
 	struct ks_strings unseen; /* a line for each thing that could not be looked at, and why */
 };
 
@@ -85,6 +96,9 @@ struct ks_trust_search {
 	bool is_running;     /* /proc and /sys speak of this kernel */
 	const char *live;    /* those two are inside it; NULL: the host's */
 	const char *efivars; /* directory of EFI variables, inside LIVE; NULL: not to be read */
+	/* That of shim's table, which the kernel asks first, the same: KS_MOK_VARIABLES. */
+	const char *mok_table;
+	const struct ks_keyctl *keyctl; /* how to ask the running kernel; NULL: by libkeyutils */
 };
 
 #define KS_TRUST __attribute__((cleanup(ks_trust_free))) struct ks_trust
@@ -115,6 +129,12 @@ const char *ks_standing_name(enum ks_standing standing);
 
 /* dbx, MOKX, and what is compiled in as revoked. */
 bool ks_origin_is_refusal(enum ks_origin origin);
+
+/*
+ * Whether TRUST's kernel takes a key of its .builtin_trusted_keys, ... for one of modules; of
+ * .blacklist, whether it refuses by it.
+ */
+enum ks_answer ks_trust_asks(const struct ks_trust *trust, enum ks_keyring ring);
 
 /* The name of the keyring that ITEM is in: ".machine"; NULL where it is in none that is asked. */
 const char *ks_trusted_keyring(const struct ks_trusted *item);

@@ -206,3 +206,84 @@ fact() { jq -r ".kernels[].$1" <<<"$output"; }
 	ks 2 trust --root "$root" some.ko
 	warns 'takes no operand'
 }
+
+# on_this_kernel ROLE [ARGUMENT...]: trust --json about the kernel that runs here, in a root of its own
+# with nothing but the program, that kernel's image and config, and the host's /proc. ROLE is "root" or
+# "nobody".
+on_this_kernel() {
+	local role=$1 own=(unshare --mount --propagation private) as=()
+	shift
+	[ "$(id -u)" = 0 ] || own=(unshare --user --map-root-user --mount)
+	if [ "$(id -u)" = 0 ] && [ "$role" = nobody ]; then
+		as=(--userspec=65534:65534 --groups=)
+	fi
+	# shellcheck disable=SC2016 # for the shell in the namespace
+	run --separate-stderr "${own[@]}" sh -c '
+		mount --rbind /proc "$1/proc"
+		shift
+		exec chroot "$@"' sh "$root" "${as[@]}" "$root" /kernel-sign trust --json "$@"
+}
+
+# The tree of on_this_kernel: image and config of the running kernel, as if rsa and ec were compiled in.
+this_kernel() {
+	local file
+	ldd "$KERNEL_SIGN" >/dev/null 2>&1 || skip "$KERNEL_SIGN is no program that ldd knows"
+	unshare --mount true 2>/dev/null || unshare --user --map-root-user --mount true 2>/dev/null ||
+		skip "no mounts for us"
+	mv "$root/lib/modules/$V" "$root/lib/modules/$(uname -r)"
+	image somebody@somewhere rsa ec
+	mv "$root/boot/vmlinuz-$V" "$root/boot/vmlinuz-$(uname -r)"
+	mkdir "$root/proc"
+	cp "$KERNEL_SIGN" "$root/kernel-sign"
+	for file in $(ldd "$KERNEL_SIGN" | grep -o '/[^ ]*'); do
+		cp -L --parents "$file" "$root"
+	done
+	chmod -R a+rX "$root"
+}
+
+@test "the running kernel's keyrings, where they are shown" {
+	this_kernel
+	[ "$(id -u)" = 0 ] || skip "the kernel shows its keyrings to root only"
+	grep -q ' keyring  *\.builtin_trusted_keys: ' /proc/keys || skip "it does not even show them to root"
+	on_this_kernel root
+	ended 0
+	[[ $stderr != *"without libkeyutils"* ]] || skip "built without libkeyutils"
+	[ "$(fact running)" = true ]
+	[ "$(fact 'unseen | length')" = 0 ]
+	# What was never compiled into it is in none of them.
+	[ "$(fact keyrings_agree)" = no ]
+	[ "$(jq -r '[.kernels[].certificates[].keyring] | join(" ")' <<<"$output")" = 'none none' ]
+	[ "$(accepted rsa builtin) $(accepted ec builtin)" = 'no no' ]
+	[[ $(fact 'differences | join(" ")') == *'the rsa key: '*'expected in .builtin_trusted_keys, is in no keyring'* ]]
+}
+
+@test "whoever may not see keyrings is told so, and what the rule says" {
+	this_kernel
+	# shellcheck disable=SC2016 # for the other shell
+	not nobody sh -c 'grep -q " keyring  *\.builtin_trusted_keys: " /proc/keys'
+	on_this_kernel nobody
+	ended 0
+	[[ $stderr != *"without libkeyutils"* ]] || skip "built without libkeyutils"
+	warns "not seen: the kernel's keyrings: /proc/keys does not show them"
+	[ "$(fact running)" = true ]
+	[ "$(fact keyrings_agree)" = unknown ]
+	[ "$(jq -r '[.kernels[].certificates[].keyring] | unique | tostring' <<<"$output")" = '[null]' ]
+	[ "$(accepted rsa builtin) $(accepted ec builtin)" = 'yes yes' ]
+	[ "$(fact 'differences | length') $(fact 'ring_keys | length')" = '0 0' ]
+}
+
+@test "of a kernel that does not run no keyring is shown" {
+	image "$DEBIAN" rsa
+	listed ec | variable db "$SECURITY"
+	config '# CONFIG_IMA_APPRAISE is not set'
+	ks 0 "${trust[@]}" --json
+	[ "$(fact keyrings_agree) $(fact 'differences | length') $(fact 'ring_keys | length')" = 'unknown 0 0' ]
+	[ "$(jq -r '[.kernels[].certificates[].keyring] | unique | tostring' <<<"$output")" = '[null]' ]
+	[ "$(fact ima_appraise) $(fact ima_why)" = 'no CONFIG_IMA_APPRAISE is not set' ]
+	ks 0 "${trust[@]}"
+	says '^IMA appraises modules: no '
+	[[ $output != *KEYRING* && $output != *"agree"* ]]
+	config CONFIG_IMA_APPRAISE=y
+	ks 0 "${trust[@]}" --json
+	[ "$(fact ima_appraise)" = unknown ]
+}

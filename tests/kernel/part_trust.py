@@ -35,6 +35,7 @@ HOST, INSIDE = "from its files", "from inside"
 # crypto/asymmetric_keys/x509_public_key.c: "SUBJECT: KEY ID: X509.rsa LAST8 []"
 KEY = re.compile(r".*: ([0-9a-f]+): X509\.")
 NEVER = "never"  # in the place of whatever was said
+RINGS = (".builtin_trusted_keys", ".secondary_trusted_keys", ".machine", ".platform")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,9 +127,10 @@ def accepted(said, origins):
 
 
 def members(dump, *names):
-    """The key ids in these keyrings."""
+    """The key ids in these keyrings; some link others."""
     _, rings, keys = dumped(dump)
     lines = [keys[serial] for name in names for serial in rings.get(name, ())]
+    lines = [line for line in lines if line.split()[7] != "keyring"]
     return {KEY.search(line)[1] if KEY.search(line) else line for line in lines}
 
 
@@ -200,6 +202,7 @@ class Subject:
         for who, said in ((HOST, evidence.host), (INSIDE, evidence.inside)):
             yield from self.list_cells(who, said)
             yield from self.ring_cells(who, said, evidence.dump)
+        yield from self.shown_cells(evidence.inside, evidence.dump)
         yield from self.state_cells(evidence)
 
     def cell(self, group, case, expected, found):
@@ -225,6 +228,15 @@ class Subject:
         yield self.cell("keyrings", f"others, {who}", "none", self.text(rings["MOK"] - accepted(said, rings)))
         yield self.cell("keyrings", f"in db and in dbx, {who}", yes_no(no_revocation_list(self.root)),
                         yes_no(self.ids[REVOKED] in accepted(said, {"db"})))
+
+    def shown_cells(self, said, dump):
+        """Who asks the kernel itself shows what is in its keyrings: no more, no less, and as expected."""
+        for ring in RINGS:
+            shown = {key["key_id"] for key in said["certificates"] + said["ring_keys"] if key["keyring"] == ring}
+            yield self.cell("keyrings shown", ring, self.text(members(dump, ring)), self.text(shown))
+        yield self.cell("keyrings shown", "of the image", "yes", said["keyrings_agree"])
+        yield self.cell("keyrings shown", "against the rule, or of unknown origin", [],
+                        said["differences"] + said["ring_keys"])
 
     def state_cells(self, evidence):
         state, facts = self.state, dumped(evidence.dump)[0]
@@ -271,6 +283,15 @@ def wrong_evidence(evidence):
             yield from ((f"{who}: {name}", dataclasses.replace(evidence, **{who: said | {name: NEVER}}))
                         for name in ("kernel", "running", "module_sig", "enforced", "secure_boot", "lockdown",
                                      "refused_hashes", "unseen"))
+    inside = evidence.inside
+    for name, wrong in (("keyrings_agree", "no"), ("differences", [NEVER]),
+                        ("ring_keys", [{"key_id": NEVER, "keyring": RINGS[0]}])):
+        yield f"inside: {name}", dataclasses.replace(evidence, inside=inside | {name: wrong})
+    for number, cert in enumerate(inside["certificates"]):
+        certs = [*inside["certificates"][:number], cert | {"keyring": NEVER}, *inside["certificates"][number + 1 :]]
+        if cert["keyring"] in RINGS:
+            yield f"inside: {cert['subject']} in another keyring", dataclasses.replace(
+                evidence, inside=inside | {"certificates": certs})
     for line in evidence.dump.output:
         if line.startswith(("member .builtin_trusted_keys", "member .platform", "member .machine", "sig_enforce ",
                             "lockdown ")):

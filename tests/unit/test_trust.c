@@ -122,7 +122,9 @@ static void what_may_not_be_read_is_unknown(void **state)
 					  "[none] integrity\n" };
 	char root[PATH_MAX], live[PATH_MAX];
 	struct ks_kernel kernel = { version, dir };
-	struct ks_trust_search search = { root, &kernel, true, live, NULL };
+	struct ks_trust_search search = {
+		.root = root, .kernel = &kernel, .is_running = true, .live = live
+	};
 	KS_TRUST trust = { 0 };
 
 	(void)state;
