@@ -360,30 +360,6 @@ static bool is_blacklisted(struct judge *j)
 	return false;
 }
 
-/* May KEY, of which nobody but the kernel knows more than a name, be that of signer ID? */
-static bool may_be_key_of(const struct ks_ring_key *key, const struct ks_signer_id *id)
-{
-	if (id->key_id)
-		return !key->key_id || strcmp(key->key_id, id->key_id) == 0;
-	return !id->name || !key->subject || strstr(key->subject, id->name);
-}
-
-/* Keys that somebody gave the running kernel, and no image or variable has. */
-static bool has_unexplained_key(const struct judge *j)
-{
-	for (size_t k = 0; k < j->trust->rings.count; k++) {
-		const struct ks_ring_key *key = &j->trust->rings.key[k];
-
-		if (key->is_explained || key->kind != KS_RING_KEY_CERT ||
-		    ks_trust_asks(j->trust, key->ring) == KS_NO)
-			continue;
-		for (size_t i = 0; i < j->signature->count; i++)
-			if (may_be_key_of(key, &j->signature->signer[i]))
-				return true;
-	}
-	return false;
-}
-
 static bool settle(struct judge *j, enum answer answer)
 {
 	switch (answer) {
@@ -404,10 +380,6 @@ static bool settle(struct judge *j, enum answer answer)
 	if (!j->trust->is_complete)
 		return unknown(j, KS_CAUSE_UNAVAILABLE_KEY,
 			       "not all of this kernel's certificates could be seen");
-	if (has_unexplained_key(j))
-		return unknown(
-			j, KS_CAUSE_UNAVAILABLE_KEY,
-			"a keyring has a key of that name, whose certificate is not at hand");
 	return refused(j, KS_CAUSE_UNAVAILABLE_KEY, 0);
 }
 

@@ -669,16 +669,6 @@ static void judge_all(struct ks_trust *trust)
 			judge(trust, &trust->item[i]);
 }
 
-/* Who sees the keyrings need not know where their keys come from. */
-static bool are_rings_known(const struct ks_trust *trust)
-{
-	for (enum ks_keyring ring = 0; ring < KS_KEYRING_COUNT; ring++)
-		if (ring != KS_KEYRING_BLACKLIST && ks_trust_asks(trust, ring) != KS_NO &&
-		    !trust->rings.is_known[ring])
-			return false;
-	return true;
-}
-
 static bool find(const struct ks_trust_search *s, struct ks_trust *trust, struct ks_error *err)
 {
 	KS_STRING builder = NULL;
@@ -697,7 +687,6 @@ static bool find(const struct ks_trust_search *s, struct ks_trust *trust, struct
 		return true;
 	if (!ks_trust_read_rings(s, trust, err))
 		return false;
-	trust->is_complete = trust->is_complete || are_rings_known(trust);
 	judge_all(trust);
 	return true;
 }

@@ -88,7 +88,9 @@ static struct ks_trusted *trust_in(X509 *cert, enum ks_origin origin, enum ks_ri
 	struct ks_trusted *item = &items[trust.count++];
 
 	assert_true(trust.count <= sizeof(items) / sizeof(*items));
-	*item = (struct ks_trusted){ cert, origin, KS_YES, NULL, ring, false };
+	*item = (struct ks_trusted){
+		.cert = cert, .origin = origin, .counts = KS_YES, .ring = ring
+	};
 	return item;
 }
 
