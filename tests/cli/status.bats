@@ -4,6 +4,7 @@
 # kernel-sign status: reads signatures and changes nothing.
 
 load common
+load kernel
 
 setup_file() { make_fixtures; }
 
@@ -286,4 +287,239 @@ key_id() {
 	run --separate-stderr nobody "$KERNEL_SIGN" status "${here[@]}" --json
 	ended 1
 	[ "$(jq -c '.dkms_not_gated, (.modules | length)' <<<"$output" | xargs)" = 'null 1' ]
+}
+
+# --- what the kernel will do
+
+# predicted VERDICT CAUSE ERRNO...: of each module in the JSON output, sorted by name; "-" is null.
+predicted() {
+	local found
+	found=$(jq -r '.modules | sort_by(.module)[].load |
+		[.verdict, .cause // "-", .errno // "-"] | join(", ")' <<<"$output")
+	[ "$found" = "$(printf '%s\n' "$@")" ] || {
+		printf 'predicted:\n%s\n' "$found"
+		return 1
+	}
+}
+
+# One of each kind, for a kernel that trusts the key rsa.
+modules_of_all_kinds() {
+	start_kernel
+	image "$DEBIAN" rsa
+	module extra/a-good.ko
+	sign_by_hand "$tree/extra/a-good.ko" rsa
+	module extra/b-unsigned.ko
+	module extra/c-unknown.ko
+	sign_by_hand "$tree/extra/c-unknown.ko" other
+	module extra/d-bad.ko
+	sign_by_hand "$tree/extra/d-bad.ko" rsa
+	printf x | dd of="$tree/extra/d-bad.ko" bs=1 seek=100 conv=notrunc status=none
+	module extra/e-malformed.ko
+	trailer 100000 >>"$tree/extra/e-malformed.ko"
+	module extra/f-attributes.ko
+	sign_by_hand "$tree/extra/f-attributes.ko" rsa sha256 -nocerts
+	look=(status "${here[@]}" --efivars "$efi")
+}
+
+@test "the column LOADS, by what is enforced" {
+	modules_of_all_kinds
+	config CONFIG_MODULE_SIG=y CONFIG_CRYPTO_SHA256=y CONFIG_MODULE_SIG_FORCE=y
+	ks 0 "${look[@]}"
+	[[ $(row a_good) == 'a_good extra none unknown signer yes the rsa key'* ]]
+	[[ $(row b_unsigned) == 'b_unsigned extra none unsigned no'* ]]
+	[[ $(row c_unknown) == 'c_unknown extra none unknown signer no the other key'* ]]
+	[[ $(row d_bad) == 'd_bad extra none unknown signer no the rsa key'* ]]
+	[[ $(row e_malformed) == 'e_malformed extra none malformed no'* ]]
+	[[ $(row f_attributes) == 'f_attributes extra none unknown signer no the rsa key'* ]]
+	config CONFIG_MODULE_SIG=y CONFIG_CRYPTO_SHA256=y
+	ks 0 "${look[@]}"
+	[[ $(row a_good) == *'unknown signer yes the rsa'* ]]
+	[[ $(row b_unsigned) == 'b_unsigned extra none unsigned if not enforced'* ]]
+	[[ $(row c_unknown) == *'unknown signer if not enforced the other'* ]]
+	[[ $(row d_bad) == *'unknown signer no the rsa'* ]]
+	[[ $(row e_malformed) == *'malformed no'* ]]
+	config '# CONFIG_MODULE_SIG is not set'
+	ks 0 "${look[@]}"
+	[[ $(row b_unsigned) == 'b_unsigned extra none unsigned yes'* ]]
+	[[ $(row d_bad) == *'unknown signer yes the rsa'* ]]
+	rm "$tree/build/.config"
+	ks 0 "${look[@]}"
+	[[ $(row a_good) == *'unknown signer unknown the rsa'* ]]
+	[[ $(row b_unsigned) == 'b_unsigned extra none unsigned unknown'* ]]
+}
+
+@test "JSON: verdict, cause and errno, by what is enforced" {
+	modules_of_all_kinds
+	config CONFIG_MODULE_SIG=y CONFIG_CRYPTO_SHA256=y CONFIG_MODULE_SIG_FORCE=y
+	ks 0 "${look[@]}" --json
+	predicted 'loads, -, -' \
+		'refused when enforced, unsigned module, EKEYREJECTED' \
+		'refused when enforced, module with unavailable key, EKEYREJECTED' \
+		'refused, bad signature, EKEYREJECTED' \
+		'refused, malformed signature, EBADMSG' \
+		'refused, signed attributes, EKEYREJECTED'
+	[ "$(jq -r '[.modules[].load.enforced] | unique | join(" ")' <<<"$output")" = yes ]
+	# Secure Boot locks it down.
+	config CONFIG_MODULE_SIG=y CONFIG_CRYPTO_SHA256=y CONFIG_LOCK_DOWN_IN_EFI_SECURE_BOOT=y
+	ks 0 "${look[@]}" --json
+	predicted 'loads, -, -' \
+		'refused when enforced, unsigned module, EPERM' \
+		'refused when enforced, module with unavailable key, EPERM' \
+		'refused, bad signature, EKEYREJECTED' \
+		'refused, malformed signature, EBADMSG' \
+		'refused, signed attributes, EKEYREJECTED'
+	secure_boot '\0'
+	ks 0 "${look[@]}" --json
+	predicted 'loads, -, -' \
+		'refused when enforced, unsigned module, -' \
+		'refused when enforced, module with unavailable key, -' \
+		'refused, bad signature, EKEYREJECTED' \
+		'refused, malformed signature, EBADMSG' \
+		'refused, signed attributes, EKEYREJECTED'
+	[ "$(jq -r '[.modules[].load.enforced] | unique | join(" ")' <<<"$output")" = unknown ]
+}
+
+@test "JSON: the certificate that decided, where it is from, its keyring" {
+	start_kernel
+	config CONFIG_MODULE_SIG=y CONFIG_CRYPTO_SHA256=y CONFIG_MODULE_SIG_FORCE=y
+	image "$DEBIAN" rsa
+	listed ec | variable db "$SECURITY"
+	listed other | variable MokListRT "$SHIM"
+	for by in ec other rsa; do
+		module "extra/$by.ko"
+		sign_by_hand "$tree/extra/$by.ko" "$by"
+	done
+	module extra/unsigned.ko
+	ks 0 status "${here[@]}" --efivars "$efi" --json
+	[ "$(value rsa '.load | [.from, .keyring] | join(" ")')" = 'builtin .builtin_trusted_keys' ]
+	[ "$(value other '.load | [.from, .keyring] | join(" ")')" = 'MOK .machine' ]
+	[ "$(value ec '.load | [.from, .keyring] | join(" ")')" = 'db .platform' ]
+	[ "$(value ec .load.certificate.subject)" = 'CN=the ec key' ]
+	[ "$(value ec .load.certificate.serial)" = "$(serial ec)" ]
+	[ "$(value ec .load.certificate.key_id)" = "$(key_id ec)" ]
+	[ "$(value unsigned '.load | [.certificate, .from, .keyring] == [null, null, null]')" = true ]
+	[ "$(value ec '.load | keys | join(" ")')" = \
+		'cause certificate enforced errno from keyring next text verdict why' ]
+	[ "$(value ec '.load | [.cause, .errno, .why] == [null, null, null]')" = true ]
+	# Without the firmware's variables nobody knows of db and MOK; of the compiled-in key they do.
+	ks 0 status "${here[@]}" --json
+	predicted 'unknown, module with unavailable key, -' 'unknown, module with unavailable key, -' 'loads, -, -' \
+		'refused when enforced, unsigned module, EKEYREJECTED'
+	[[ $(value ec .load.why) == 'not all of this kernel'*'could be seen' ]]
+}
+
+@test "a module that cannot be read has no prediction" {
+	modules_of_all_kinds
+	echo text >"$tree/extra/g-text.ko"
+	ks 1 "${look[@]}" --json
+	[ "$(value g_text '.load == null')" = true ]
+	[ "$(value a_good '.load != null')" = true ]
+}
+
+@test "the long form says what the kernel does, and why" {
+	modules_of_all_kinds
+	config CONFIG_MODULE_SIG=y CONFIG_CRYPTO_SHA256=y CONFIG_MODULE_SIG_FORCE=y
+	kernel() {
+		ks 0 "${look[@]}" "$1"
+		says "^  kernel +$V: $2"
+		ks 0 "${look[@]}" --json "$1"
+		[ "$(jq -r '.modules[0].load.text' <<<"$output")" = "$(sed -n "s/^  kernel *$V: //p" < <("$KERNEL_SIGN" "${look[@]}" "$1"))" ]
+	}
+	kernel a_good 'loads: signed by "the rsa key", from builtin, in .builtin_trusted_keys$'
+	kernel b_unsigned 'refused, "Loading of unsigned module is rejected": .*SIG_FORCE is set\) \(EKEYREJECTED\)$'
+	kernel c_unknown 'refused, "Loading of module with unavailable key is rejected": .* \(EKEYREJECTED\)$'
+	kernel d_bad 'refused, enforced or not: the signature does not belong .* \(EKEYREJECTED\)$'
+	kernel e_malformed 'refused, enforced or not: .*malformed \(EBADMSG\)$'
+	kernel f_attributes 'refused, enforced or not: .*signed attributes \(EKEYREJECTED\)$'
+	config CONFIG_MODULE_SIG=y CONFIG_CRYPTO_SHA256=y
+	kernel b_unsigned 'refused if signatures are enforced, else tainting: it has no signature \(.*command line.*\)$'
+	rm "$tree/build/.config"
+	kernel a_good 'unknown: no config of this kernel was found$'
+	config '# CONFIG_MODULE_SIG is not set'
+	kernel d_bad 'loads: this kernel checks no signatures$'
+}
+
+@test "predictions: a whole file and a signer in dbx" {
+	modules_of_all_kinds
+	rm "$tree"/extra/[b-f]-*.ko
+	{
+		hashed 1 | head -c 44
+		openssl dgst -sha256 -binary "$tree/extra/a-good.ko"
+	} | variable dbx "$SECURITY"
+	config CONFIG_MODULE_SIG=y CONFIG_CRYPTO_SHA256=y CONFIG_MODULE_SIG_FORCE=y
+	ks 0 "${look[@]}" --json
+	predicted 'refused, blacklisted, EKEYREJECTED'
+	image somebody@somewhere rsa
+	ks 0 "${look[@]}" --json
+	predicted 'unknown, blacklisted, -'
+	listed rsa | variable dbx "$SECURITY"
+	ks 0 "${look[@]}" --json
+	predicted 'loads, -, -'
+	config CONFIG_MODULE_SIG=y CONFIG_CRYPTO_SHA256=y CONFIG_SYSTEM_REVOCATION_LIST=y
+	ks 0 "${look[@]}" --json
+	predicted 'refused, revoked, EKEYREJECTED'
+	[ "$(value a_good '.load | [.from, .keyring == null] | join(" ")')" = 'dbx true' ]
+}
+
+@test "predictions: digests and keys that the kernel has not" {
+	start_kernel
+	image "$DEBIAN" rsa ec
+	module extra/ec.ko
+	sign_by_hand "$tree/extra/ec.ko" ec
+	module extra/sha512.ko
+	sign_by_hand "$tree/extra/sha512.ko" rsa sha512
+	look=(status "${here[@]}" --efivars "$efi" --json)
+	printf '%s\n' CONFIG_MODULES=y CONFIG_MODULE_SIG=y CONFIG_MODULE_SIG_FORCE=y CONFIG_CRYPTO_SHA256=y \
+		'# CONFIG_CRYPTO_ECDSA is not set' '# CONFIG_CRYPTO_SHA512 is not set' >"$tree/build/.config"
+	ks 0 "${look[@]}"
+	predicted 'refused when enforced, module with unavailable key, EKEYREJECTED' \
+		'refused when enforced, module with unsupported crypto, EKEYREJECTED'
+	config CONFIG_MODULE_SIG=y CONFIG_CRYPTO_SHA256=y CONFIG_CRYPTO_SHA512=m
+	ks 0 "${look[@]}"
+	predicted 'loads, -, -' 'unknown, module with unsupported crypto, -'
+	config CONFIG_MODULE_SIG=y CONFIG_CRYPTO_SHA256=y CONFIG_CRYPTO_SHA512=y
+	ks 0 "${look[@]}"
+	predicted 'loads, -, -' 'loads, -, -'
+}
+
+@test "predictions: containers, by kernel and kmod" {
+	start_kernel
+	image "$DEBIAN" rsa
+	cp "$FIXTURES/plain.ko" signed.ko
+	sign_by_hand signed.ko rsa
+	mkdir -p "$root/usr/lib/x86_64-linux-gnu"
+	xz -c --check=crc32 signed.ko >"$tree/extra/a-good.ko.xz"
+	xz -c --check=crc64 signed.ko >"$tree/extra/b-crc64.ko.xz"
+	zstd -qc --no-check signed.ko >"$tree/extra/c-zstd.ko.zst"
+	gzip -c signed.ko >"$tree/extra/d-gzip.ko.gz"
+	look=(status "${here[@]}" --efivars "$efi" --json)
+	config CONFIG_MODULE_SIG=y CONFIG_CRYPTO_SHA256=y CONFIG_MODULE_DECOMPRESS=y CONFIG_MODULE_COMPRESS_XZ=y
+	ln -s libkmod.so.2.5.1 "$root/usr/lib/x86_64-linux-gnu/libkmod.so.2"
+	: >"$root/usr/lib/x86_64-linux-gnu/libkmod.so.2.5.1"
+	ks 0 "${look[@]}"
+	[ "$(value a_good .load.verdict)" = loads ]
+	[ "$(value b_crc64 '.load | [.verdict, .cause] | join(", ")')" = 'refused, container' ]
+	[ "$(value d_gzip '.load | [.verdict, .cause] | join(", ")')" = 'unknown, container' ]
+	# kmod 30 reads them by itself.
+	ln -sf libkmod.so.2.4.0 "$root/usr/lib/x86_64-linux-gnu/libkmod.so.2"
+	: >"$root/usr/lib/x86_64-linux-gnu/libkmod.so.2.4.0"
+	ks 0 "${look[@]}"
+	[ "$(value a_good .load.verdict)" = loads ]
+	[ "$(value b_crc64 '.load.verdict != "refused"')" = true ]
+	[ "$(value d_gzip .load.verdict)" = unknown ]
+}
+
+@test "predictions: modules of another kernel" {
+	start_kernel
+	image "$DEBIAN" rsa
+	sed "s/vermagic=$V /vermagic=5.9.0-test /" "$FIXTURES/plain.ko" >"$FIXTURES/old.ko"
+	not cmp -s "$FIXTURES/plain.ko" "$FIXTURES/old.ko"
+	module extra/old.ko old
+	sign_by_hand "$tree/extra/old.ko" rsa
+	config CONFIG_MODULE_SIG=y CONFIG_CRYPTO_SHA256=y
+	ks 0 status "${here[@]}" --efivars "$efi" --json
+	predicted 'refused, vermagic, ENOEXEC'
+	config CONFIG_MODULE_SIG=y CONFIG_CRYPTO_SHA256=y CONFIG_MODVERSIONS=y
+	ks 0 status "${here[@]}" --efivars "$efi" --json
+	predicted 'unknown, vermagic, -'
 }

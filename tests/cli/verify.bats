@@ -5,6 +5,7 @@
 # modules is in tests/real.
 
 load common
+load kernel
 
 setup_file() { make_fixtures; }
 
@@ -126,4 +127,64 @@ made() {
 @test "nothing to verify is no failure" {
 	ks 0 verify "${here[@]}"
 	warns 'no out-of-tree module'
+}
+
+# --- what the kernel will do
+
+# The kernel $V of Debian's builder, which trusts rsa and enforces signatures.
+strict_kernel() {
+	start_kernel
+	image "$DEBIAN" rsa
+	config CONFIG_MODULE_SIG=y CONFIG_CRYPTO_SHA256=y CONFIG_MODULE_SIG_FORCE=y
+}
+
+@test "with -k what that kernel does is said as well, and changes no exit status" {
+	strict_kernel
+	local other=(--efivars "$efi" --cert "$KEYS/other.pem")
+	made good
+	made unknown
+	made malformed
+	made bad
+	made unsigned
+	# Good by the certificate that is given, refused by the kernel; and the other way round.
+	ks 0 verify "${here[@]}" "${other[@]}" unknown
+	says "^/lib/modules/$V/extra/unknown.ko: good, signed by the other key, sha256\$"
+	says "^/lib/modules/$V/extra/unknown.ko: kernel $V: refused, \"Loading of module with unavailable key"
+	ks 2 verify "${here[@]}" "${other[@]}" good
+	says "good.ko: kernel $V: loads: signed by \"the rsa key\", from builtin, in .builtin_trusted_keys\$"
+	ks 3 verify "${here[@]}" "${other[@]}" unsigned
+	says "unsigned.ko: kernel $V: refused, \"Loading of unsigned module is rejected\".*\(EKEYREJECTED\)\$"
+	ks 1 verify "${here[@]}" "${other[@]}" malformed
+	says "malformed.ko: kernel $V: refused, enforced or not: .*\(EBADMSG\)\$"
+	ks 1 verify "${here[@]}" --efivars "$efi" --cert "$KEYS/rsa.pem" bad
+	says "bad.ko: kernel $V: refused, enforced or not: .*\(EKEYREJECTED\)\$"
+	ks 1 verify "${here[@]}" "${other[@]}"
+	[ "$(grep -c ": kernel $V: " <<<"$output")" = 5 ]
+	# Nor does a kernel that takes everything.
+	config '# CONFIG_MODULE_SIG is not set'
+	ks 1 verify "${here[@]}" --efivars "$efi" --cert "$KEYS/rsa.pem" bad
+	says "bad.ko: kernel $V: loads: this kernel checks no signatures\$"
+	ks 3 verify "${here[@]}" "${other[@]}" unsigned
+}
+
+@test "without -k nothing is predicted" {
+	strict_kernel
+	made good
+	ks 0 verify --root "$root" --cert "$KEYS/rsa.pem" "/lib/modules/$V/extra/good.ko"
+	[[ $output != *kernel* ]]
+	ks 0 verify --root "$root" --cert "$KEYS/rsa.pem" "/lib/modules/$V/extra/good.ko" --json
+	[ "$(jq '.modules[0] | has("load") and .load == null' <<<"$output")" = true ]
+}
+
+@test "--json has the prediction that status has" {
+	strict_kernel
+	made good
+	made unsigned
+	ks 3 verify "${here[@]}" --efivars "$efi" --cert "$KEYS/rsa.pem" --json
+	[ "$(jq -r '[.modules[].load.verdict] | join(", ")' <<<"$output")" = 'loads, refused when enforced' ]
+	verified=$(jq .modules <<<"$output")
+	ks 0 status "${here[@]}" --efivars "$efi" --cert "$KEYS/rsa.pem" --json
+	[ "$(jq .modules <<<"$output")" = "$verified" ]
+	ks 3 verify "${here[@]}" --efivars "$efi" --cert "$KEYS/rsa.pem" -q
+	[ -z "$output$stderr" ]
 }
