@@ -140,7 +140,7 @@ strict_kernel() {
 
 @test "with -k what that kernel does is said as well, and changes no exit status" {
 	strict_kernel
-	local other=(--efivars "$efi" --cert "$KEYS/other.pem") name
+	local other=(--efivars "$efi" --cert "$KEYS/other.pem")
 	made good
 	made unknown
 	made malformed
