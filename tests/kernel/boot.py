@@ -111,14 +111,14 @@ class Archive:
 
     def add_tree(self, name, folder):
         for path in sorted(glob.glob("**", root_dir=folder, recursive=True, include_hidden=True)):
-            source = os.path.join(folder, path)
+            source, target = os.path.join(folder, path), os.path.normpath(os.path.join(name, path))
             mode = os.lstat(source).st_mode
             if stat.S_ISLNK(mode):
-                self.add(f"{name}/{path}", os.readlink(source).encode(), mode)
+                self.add(target, os.readlink(source).encode(), mode)
             elif stat.S_ISREG(mode):
-                self.add(f"{name}/{path}", judge.read(source), mode)
-            elif stat.S_ISDIR(mode) and f"{name}/{path}" not in self.names:
-                self.add(f"{name}/{path}", mode=mode)
+                self.add(target, judge.read(source), mode)
+            elif stat.S_ISDIR(mode) and target not in self.names:
+                self.add(target, mode=mode)
 
     def finished(self):
         self.add("TRAILER!!!", mode=0)
@@ -211,7 +211,7 @@ def boot(kernel, jobs, *, db=(), dbx=(), mok=(), enforce=True, secure=False, pre
     """{job's id: Answer}. DB, DBX and MOK are certificates (paths, in DER) or SHA-256 digests (bytes). SECURE is the
     certificate that owns the firmware and that signed the kernel: so there is Secure Boot. PRELOAD names modules of
     the kernel's that are loaded first. TREES are folders {name in the initrd: folder}, VARIABLES more of the
-    firmware's, WORDS more of the kernel's command line."""
+    firmware's, WORDS more of the kernel's command line. The tree "." is the first process' own root."""
     first = list({job.id: job for name in preload for job in keeping(kernel, name)}.values())
     everything = [*first, *jobs]
     owner = secure or None
