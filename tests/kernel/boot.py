@@ -75,13 +75,14 @@ class Job:
 @dataclasses.dataclass(frozen=True)
 class Answer:
     """ERRNO has its name, "" if the module was loaded; TAINT are its flags in /sys/module, "E" stands for a signature
-    that was not good. STATUS and OUTPUT are a command's or, the latter, a dump's."""
+    that was not good. STATUS, OUTPUT and ERRORS are a command's; the OUTPUT may be a dump's."""
 
     errno: str
     messages: tuple = ()
     taint: str = ""
     status: int = 0
     output: tuple = ()
+    errors: tuple = ()
 
 
 @functools.cache
@@ -190,7 +191,7 @@ def run(kernel, folder, enforce, secure, timeout, words=()):
 
 def read_answers(jobs, lines):
     """{id: Answer} out of the lines that init.c describes."""
-    told = {job.id: {"answer": [], "kernel": [], "output": [], "fault": []} for job in jobs}
+    told = {job.id: {kind: [] for kind in ("answer", "kernel", "output", "error", "fault")} for job in jobs}
     if len(told) != len(jobs):
         raise ValueError("two jobs with one id")
     for line in lines:
@@ -202,7 +203,7 @@ def read_answers(jobs, lines):
             raise BootError(f"{name}: {found['fault'] or found['answer'] or 'no answer'}")
         number, status, taint = found["answer"][0].split("\t")
         answers[name] = Answer(errno.errorcode[int(number)] if int(number) else "", tuple(found["kernel"]), taint,
-                               int(status), tuple(found["output"]))
+                               int(status), tuple(found["output"]), tuple(found["error"]))
     return answers
 
 

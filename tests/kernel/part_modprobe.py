@@ -9,14 +9,16 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 import asking
+import guest
 import judge
 import kernels
+import predict
 from asking import Ask
-from boot import Job
+from boot import TOP, Job
 from oracle import LOADS, REJECTED, Says
 from part_containers import KMODS, fetch
-from part_stock import claim_cells
 from forge import attached, flipped
+from report import claim_cells
 from signing import make_keys, message, signed
 
 MODULE = "nls_utf8"
@@ -43,6 +45,8 @@ class Subject:
         self.root = os.path.join(folder, digest)
         shutil.copytree(OWN_KMOD[suite].root, self.root, symlinks=True)
         self.plant_modules()
+        guest.plant_kernel(self.kernel, os.path.join(TOP, suite, "root"), self.root)
+        self.program = guest.plant_apart(self.root)
 
     def plant_modules(self):
         target = os.path.join(self.root, "lib/modules", self.kernel.release)
@@ -66,8 +70,14 @@ class Subject:
                   IS_THERE)
 
     def ask(self):
-        return asking.ask("modprobe", self.kernel.label, self.kernel, list(self.asks()), db=[self.keys["rsa"].der],
-                          trees={".": self.root})[0]
+        """As asking.ask() returns it; what is predicted is asked before any digest was needed."""
+        *asks, brought = self.asks()
+        files = guest.Files(self.root, [one.job for one in asks])
+        job = guest.asking("predict", self.kernel, files.names.values(), program=self.program)
+        found, answers = asking.ask("modprobe", self.kernel.label, self.kernel, [*asks, brought], first=[job],
+                                    db=[self.keys["rsa"].der], preload=[guest.EFIVARFS], trees={".": self.root})
+        return found, predict.of_asks(f"{self.kernel.label}, with modprobe", found[:-1],
+                                      files.told(guest.text(answers["predict"])))
 
 
 def check(tap, report):
@@ -78,9 +88,10 @@ def check(tap, report):
         subjects = [Subject(suite, digest, keys, folder) for suite, digests in BROUGHT_BY.items() for digest in digests]
         with ThreadPoolExecutor(2) as pool:
             answers = list(pool.map(Subject.ask, subjects))
-        for subject, found in zip(subjects, answers):
+        for subject, (found, guesses) in zip(subjects, answers):
             label = f"modprobe, {subject.kernel.label}, {subject.digest}"
             claim_cells(tap, label, [cell for _, cell, _ in found])
             tap.claim(f"{label}: doubt: wrong answers are found", asking.doubt(found))
             for _, cell, _ in found:
                 report.add(cell)
+            predict.claim(tap, report, guesses)

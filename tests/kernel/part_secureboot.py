@@ -8,13 +8,15 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 import asking
+import guest
 import judge
 import kernels
+import predict
 from asking import Ask
-from boot import Job, dumped
+from boot import TOP, Job, dumped
 from forge import attached, flipped
 from oracle import LOADS, REJECTED, UNKNOWN, UNSIGNED
-from part_stock import claim_cells
+from report import claim_cells
 from signing import make_keys, message, signed
 
 MODULE = "nls_utf8"
@@ -39,6 +41,7 @@ class Subject:
         self.suite, self.keys = suite, keys
         self.kernel = kernels.stock(suite)
         self.secure = sign_kernel(self.kernel, keys[OWNER], folder)
+        self.folder = os.path.join(folder, suite)
         self.image = self.kernel.image(MODULE)
         # Its number in dbx is that of this very file: it is signed otherwise than the one that loads.
         self.listed = self.by(IN_DB, "sha1")
@@ -81,10 +84,14 @@ class Subject:
             options |= {"words": ["lockdown=integrity"], "db": [*options["db"], keys[OWNER]]}
         else:
             options |= {"secure": keys[OWNER]}
-        dump = Job("dump", "dump")
+        tree = os.path.join(self.folder, "lockdown" if lockdown else "secure")
+        guest.plant(self.kernel, os.path.join(TOP, self.suite, "root"), tree)
+        files = guest.Files(tree, [one.job for one in asks])
         kernel = self.kernel if lockdown else self.secure
-        found, answers = asking.ask("secureboot", self.kernel.label, kernel, asks, [dump], **options)
-        return found, answers["dump"]
+        found, answers = asking.ask("secureboot", self.kernel.label, kernel, asks,
+                                    [Job("dump", "dump"), *files.both(self.kernel)], preload=[guest.EFIVARFS],
+                                    trees={".": tree}, **options)
+        return found, files, answers
 
 
 def judge_state(answer, lockdown):
@@ -110,7 +117,8 @@ def check(tap, report):
         boots = [(subject, lockdown) for subject in subjects for lockdown in (False, True)]
         with ThreadPoolExecutor(2) as pool:
             answers = list(pool.map(lambda one: one[0].boot(one[1]), boots))
-    for (subject, lockdown), (found, state) in zip(boots, answers):
+    for (subject, lockdown), (found, files, answer) in zip(boots, answers):
+        state = answer["dump"]
         label = f"secureboot, {subject.kernel.label}"
         claim_cells(tap, label, [cell for _, cell, _ in found])
         group = found[0][0].group
@@ -119,3 +127,6 @@ def check(tap, report):
                   asking.doubt(found) + doubt_state(state, lockdown))
         for _, cell, _ in found:
             report.add(cell)
+        predict.claim(tap, report, predict.of_asks(f"{subject.kernel.label}, {group}", found,
+                                                   files.told(guest.text(answer["status"]))))
+        tap.claim(f"{label}: {group}: status and verify predict the same", files.judge_both(answer))
