@@ -34,6 +34,7 @@ class Ask:
     lockdown: bool = False
     enforce: bool = True
     is_module: bool = True  # else nobody can read what is in it
+    mark: str = ""  # why a prediction has to be "unknown"
 
     def expected(self):
         if self.lockdown and self.says.lack:

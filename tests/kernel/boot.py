@@ -4,7 +4,6 @@ happens (the kernel does not come up or does not finish, a job has no answer) is
 import dataclasses
 import errno
 import functools
-import glob
 import os
 import re
 import stat
@@ -96,30 +95,39 @@ def init():
 
 
 class Archive:
-    """An initrd: cpio in the form "newc" (the kernel's Documentation/driver-api/early-userspace/buffer-format.rst)."""
+    """An initrd: cpio in the form "newc" (the kernel's Documentation/driver-api/early-userspace/buffer-format.rst).
+    Files of one content are links to the first of them, which alone has it: the guest's memory is small."""
 
     def __init__(self):
-        self.parts, self.names = [], {""}
+        self.parts, self.names, self.inodes = [], {""}, {}
 
     def add(self, name, data=b"", mode=stat.S_IFREG | 0o755):
         parent = os.path.dirname(name)
         if parent not in self.names:
             self.add(parent, mode=stat.S_IFDIR | 0o755)
         self.names.add(name)
-        fields = [len(self.names), mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0]
+        inode, links = len(self.names), 1
+        if stat.S_ISREG(mode) and data:
+            first = self.inodes.setdefault((data, mode), inode)
+            inode, links, data = first, 2, data if first == inode else b""
+        fields = [inode, mode, 0, 0, links, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0]
         head = b"070701" + b"".join(b"%08X" % field for field in fields) + name.encode() + b"\0"
         self.parts += [head, bytes(-len(head) % 4), data, bytes(-len(data) % 4)]
 
     def add_tree(self, name, folder):
-        for path in sorted(glob.glob("**", root_dir=folder, recursive=True, include_hidden=True)):
-            source, target = os.path.join(folder, path), os.path.normpath(os.path.join(name, path))
-            mode = os.lstat(source).st_mode
-            if stat.S_ISLNK(mode):
-                self.add(target, os.readlink(source).encode(), mode)
-            elif stat.S_ISREG(mode):
-                self.add(target, judge.read(source), mode)
-            elif stat.S_ISDIR(mode) and target not in self.names:
-                self.add(target, mode=mode)
+        for parent, folders, files in os.walk(folder):
+            for entry in sorted(folders + files):
+                source = os.path.join(parent, entry)
+                self.add_copy(os.path.normpath(os.path.join(name, os.path.relpath(source, folder))), source)
+
+    def add_copy(self, name, source):
+        mode = os.lstat(source).st_mode
+        if stat.S_ISLNK(mode):
+            self.add(name, os.readlink(source).encode(), mode)
+        elif stat.S_ISREG(mode):
+            self.add(name, judge.read(source), mode)
+        elif stat.S_ISDIR(mode) and name not in self.names:
+            self.add(name, mode=mode)
 
     def finished(self):
         self.add("TRAILER!!!", mode=0)

@@ -48,6 +48,7 @@ KMODS = (
     # Here it knows the magic, and has no decoder.
     Kmod("trixie", "kmod 34", frozenset({"none", "xz", "zstd"}), True, True, Says(errno="ENOSYS")),
 )
+NO_NAME_TELLS = "whether kmod was built with zlib is not in its library's name"
 NO_READER = Says(errno="ENOTSUP")  # EOPNOTSUPP by another name: CONFIG_MODULE_DECOMPRESS is off
 
 
@@ -123,7 +124,8 @@ class Subject:
     def ask_kmod(self, kmod):
         for name, data, lost in self.files(kmod.unpacks):
             job = Job(case(kmod.name, name, lost), "exec", data, MODULE, kmod.name, ("/sbin/insmod", "@"), suffix(name))
-            yield Ask(kmod.name, job, by_kmod(kmod, self.kernel, name, lost), is_module=not lost or lost.readable)
+            yield Ask(kmod.name, job, by_kmod(kmod, self.kernel, name, lost), is_module=not lost or lost.readable,
+                      mark=NO_NAME_TELLS if forms.format_of(name) == "gzip" else "")
 
     def tree(self, kmod):
         """Its root, with a directory for each form that modprobe finds below it."""

@@ -29,6 +29,7 @@ OWNER, REVOKED, IN_MOK, IN_MOK_NEW, STRANGER = "rsa", "revoked", "pair", "ec_sha
 IN_DB = (OWNER, "rsa3072", "ec", REVOKED)
 SIGNERS = (*IN_DB, IN_MOK, IN_MOK_NEW, STRANGER)
 LISTS = {"db": IN_DB, "dbx": (REVOKED,), "MOK": (IN_MOK,), "MokNew": (IN_MOK_NEW,)}
+ASKED = (".builtin_trusted_keys", ".secondary_trusted_keys", ".machine", ".platform")  # in this order
 DIGEST = bytes(range(32))  # in dbx: no file's that is loaded here
 HOST, INSIDE = "from its files", "from inside"
 # crypto/asymmetric_keys/x509_public_key.c: "SUBJECT: KEY ID: X509.rsa LAST8 []"
@@ -161,12 +162,29 @@ class Subject:
         inside = told(answer.status, guest.text(answer), "\n".join(answer.errors))
         return found, Evidence(self.plain, self.host, inside, answers["dump"]), files, answers
 
-    def guesses(self, found, files, answers):
-        label = f"{self.kernel.label}, {self.state.name}"
-        not_running = "" if self.state.secure else predict.NOT_RUNNING
-        return (predict.of_asks(f"{label}, {INSIDE}", found, files.told(guest.text(answers["status"]))),
-                predict.of_asks(f"{label}, {HOST}", found, files.on_host(self.kernel, self.efivars),
-                                conditional=not_running))
+    def predictions(self, files, answers):
+        """{who looks: {job's id: what is told}}"""
+        return {INSIDE: files.told(guest.text(answers["status"])), HOST: files.on_host(self.kernel, self.efivars)}
+
+    def guesses(self, found, told):
+        for who, these in told.items():
+            not_running = predict.NOT_RUNNING if who == HOST and not self.state.secure else ""
+            yield predict.of_asks(f"{self.kernel.label}, {self.state.name}, {who}", found, these,
+                                  conditional=not_running)
+
+    def deciding_cells(self, told, dump):
+        """The certificate by which a module is said to load is its signer's, from a list where that was put, in a
+        keyring where it is."""
+        for who, these in told.items():
+            for name in SIGNERS:
+                load = these[f"by {name}"]["load"]
+                rings = [ring for ring in ASKED if self.ids[name] in members(dump, ring)]
+                origins = [origin for origin in ("db", "MOK") if name in LISTS[origin]]
+                expected = (name, origins, rings) if rings else (None, [None], [None])
+                cert = load["certificate"]
+                found = self.names.get(cert["key_id"], cert) if cert else None, [load["from"]], [load["keyring"]]
+                yield Cell(predict.PART, f"{self.kernel.label}, {self.state.name}, {who}", "certificate that decides",
+                           f"by {name}", str(expected), str(found))
 
     def text(self, key_ids):
         return ", ".join(sorted(self.names.get(key, key) for key in key_ids)) or "none"
@@ -288,6 +306,27 @@ def doubt(subject, evidence):
     return faults + ([] if len(tries) > 100 else [f"no more than {len(tries)} to doubt"])
 
 
+def doubt_deciding(subject, told, dump):
+    """What goes through of certificates that are others'."""
+    wrong = {"certificate": {"key_id": "00"}, "from": NEVER, "keyring": NEVER}
+    for who in told:
+        for name in SIGNERS:
+            for field, value in wrong.items():
+                changed = copy.deepcopy(told)
+                changed[who][f"by {name}"]["load"][field] = value
+                if all(cell.agrees for cell in subject.deciding_cells(changed, dump)):
+                    yield f"went through: {who}, by {name}: another {field}"
+
+
+def claim_deciding(tap, report, subject, told, dump):
+    cells = list(subject.deciding_cells(told, dump))
+    for cell in cells:
+        report.add(cell)
+    claim_cells(tap, f"predict, {subject.label}", cells)
+    tap.claim(f"predict, {subject.label}: doubt: other certificates are found",
+              list(doubt_deciding(subject, told, dump)))
+
+
 def check(tap, report):
     with tempfile.TemporaryDirectory(prefix="trust.") as folder:
         keys = make_keys(os.path.join(folder, "keys"), ((), ("more",)))
@@ -302,6 +341,8 @@ def check(tap, report):
             claim_cells(tap, subject.label, cells)
             tap.claim(f"{subject.label}: doubt: wrong answers are found",
                       asking.doubt(found) + doubt(subject, evidence))
-            for guesses in subject.guesses(found, files, answers):
+            told = subject.predictions(files, answers)
+            for guesses in subject.guesses(found, told):
                 predict.claim(tap, report, guesses)
+            claim_deciding(tap, report, subject, told, evidence.dump)
             tap.claim(f"{subject.label}: status and verify predict the same", files.judge_both(answers))

@@ -10,6 +10,7 @@ PART = "predict"
 AN_ERROR = "an error"  # of the program's: this is no module; of the kernel's: any
 UNKNOWN = "unknown"
 NOT_RUNNING = "it does not run: whether it enforces is for its next command line to say"
+UNKNOWN_SHARE = 0.02  # of all predictions
 FIELDS = ("verdict", "enforced", "errno", "cause")
 # Each of which a prediction could say as well.
 WORDS = {
@@ -103,7 +104,7 @@ class Guess:
 def of_asks(kernel, found, told, **options):
     """Guesses of what asking.ask() FOUND; TOLD is {job's id: what the program told}, OPTIONS are Guess's."""
     return [Guess(kernel, one.group, one.job.id, one.says, answer, told.get(one.job.id), one.enforce or one.lockdown,
-                  one.is_module, **options) for one, _, answer in found]
+                  one.is_module, one.mark, **options) for one, _, answer in found]
 
 
 def wrong(guess):
@@ -148,8 +149,14 @@ def claim(tap, report, guesses):
     tap.claim(f"{PART}, {cells[0].kernel}: doubt: wrong predictions are found", doubt(guesses))
 
 
-def enough(guesses, least, unknown_share):
-    """Faults in the sum of all."""
-    unknown = sum(guess.predicted() == UNKNOWN for guess in guesses)
-    faults = [] if len(guesses) >= least else [f"{len(guesses)} predictions are less than {least}"]
-    return faults + ([] if unknown <= len(guesses) * unknown_share else [f"{unknown} of {len(guesses)} are unknown"])
+def judge_sum(cells):
+    """Faults in all predictions of a run together."""
+    unknown = [cell for cell in cells if cell.expected == UNKNOWN]
+    too_many = len(unknown) > len(cells) * UNKNOWN_SHARE
+    return [f"{len(unknown)} of {len(cells)} are unknown"] * too_many
+
+
+def summary(cells):
+    unknown = sum(cell.expected == UNKNOWN for cell in cells)
+    right = sum(cell.agrees for cell in cells)
+    return f"predictions: {len(cells)}, of them right {right}, unknown {unknown}, wrong {len(cells) - right}"
