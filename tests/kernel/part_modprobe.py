@@ -13,19 +13,21 @@ import guest
 import judge
 import kernels
 import predict
+import varstore
 from asking import Ask
 from boot import TOP, Job
-from oracle import LOADS, REJECTED, Says
-from part_containers import KMODS, fetch
 from forge import attached, flipped
+from oracle import LOADS, REJECTED, UNSUPPORTED, Says
+from part_containers import KMODS, fetch
 from report import claim_cells
 from signing import make_keys, message, signed
 
 MODULE = "nls_utf8"
 OWN_KMOD = {"bookworm": KMODS[0], "sid": KMODS[1]}
-# The digests of a suite's kernel that are modules, and which module is there once one of them was asked for.
-BROUGHT_BY = {"bookworm": {"sha384": "sha512_generic", "sha512": "sha512_generic"},
-              "sid": {digest: "sha3" for digest in ("sha3-256", "sha3-384", "sha3-512")}}
+# A digest of each suite's kernel that is a module, and which one is there once it was asked for.
+BROUGHT_BY = {"bookworm": ("sha512", "sha512_generic"), "sid": ("sha3-256", "sha3")}
+BOOTS = (("bookworm", True), ("sid", True), ("bookworm", False))  # whether modprobe finds that module
+ELSEWHERE = "it does not run: where it will, modprobe may find the module"
 IS_THERE = Says(errno="EEXIST")
 
 
@@ -36,21 +38,23 @@ def aliased(kernel, digest):
 
 
 class Subject:
-    """One suite's kernel with that suite's modprobe and no more modules than this one takes for DIGEST. Each digest has
-    a boot of its own: the next one might find the module loaded."""
+    """One suite's kernel with that suite's modprobe, and no more modules than it takes for the digest, if FINDS it."""
 
-    def __init__(self, suite, digest, keys, folder):
-        self.suite, self.digest, self.keys = suite, digest, keys
+    def __init__(self, suite, finds, keys, folder):
+        self.finds, self.keys, (self.digest, self.brought) = finds, keys, BROUGHT_BY[suite]
         self.kernel = kernels.stock(suite)
-        self.root = os.path.join(folder, digest)
+        self.label = f"{self.kernel.label}, modprobe {'with' if finds else 'without'} {self.brought}"
+        self.folder = os.path.join(folder, f"{suite} {finds}")
+        self.root = os.path.join(self.folder, "root")
         shutil.copytree(OWN_KMOD[suite].root, self.root, symlinks=True)
-        self.plant_modules()
         guest.plant_kernel(self.kernel, os.path.join(TOP, suite, "root"), self.root)
         self.program = guest.plant_apart(self.root)
+        self.plant_modules()
 
     def plant_modules(self):
         target = os.path.join(self.root, "lib/modules", self.kernel.release)
-        for path in {path for name in aliased(self.kernel, self.digest) for path in self.kernel.paths(name)}:
+        names = aliased(self.kernel, self.digest) if self.finds else []
+        for path in {path for name in names for path in self.kernel.paths(name)}:
             copy = os.path.join(target, os.path.relpath(path, self.kernel.modules))
             os.makedirs(os.path.dirname(copy), exist_ok=True)
             shutil.copy(path, copy)
@@ -60,24 +64,34 @@ class Subject:
         image, key = self.kernel.image(MODULE), self.keys["rsa"]
         tampered = flipped(image, image.index(b"GCC: ("))
         of_image = message(image, key, self.digest)
-        brings = self.kernel.paths(BROUGHT_BY[self.suite][self.digest])[-1]
-        rows = [("tampered, at the first try", attached(tampered, of_image), REJECTED),
-                ("good", signed(image, key, self.digest), LOADS)]
-        for name, data, says in rows:
-            yield Ask("modprobe", Job(f"{self.digest}: {name}", "file", data, MODULE), says)
-        name = os.path.basename(brings).partition(".ko")[0]
-        yield Ask("modprobe", Job(f"{self.digest}: {name} is loaded by then", "memory", judge.content(brings), name),
-                  IS_THERE)
+        good = signed(image, key, self.digest)
+        for name, data, says in (("good, at the first try", good, LOADS),
+                                 ("tampered", attached(tampered, of_image), REJECTED)):
+            yield Ask("modprobe", Job(f"{self.digest}: {name}", "file", data, MODULE),
+                      says if self.finds else UNSUPPORTED)
+
+    def afterwards(self):
+        """What brings the digest is loaded by then, or still can be."""
+        data = judge.content(self.kernel.paths(self.brought)[-1])
+        return Ask("modprobe", Job(f"{self.digest}: {self.brought} itself", "memory", data, self.brought),
+                   IS_THERE if self.finds else LOADS)
 
     def ask(self):
-        """As asking.ask() returns it; what is predicted is asked before any digest was needed."""
-        *asks, brought = self.asks()
+        """(as asking.ask() returns it; guesses), which were asked for before any digest was needed."""
+        asks = list(self.asks())
         files = guest.Files(self.root, [one.job for one in asks])
         job = guest.asking("predict", self.kernel, files.names.values(), program=self.program)
-        found, answers = asking.ask("modprobe", self.kernel.label, self.kernel, [*asks, brought], first=[job],
+        found, answers = asking.ask("modprobe", self.label, self.kernel, [*asks, self.afterwards()], first=[job],
                                     db=[self.keys["rsa"].der], preload=[guest.EFIVARFS], trees={".": self.root})
-        return found, predict.of_asks(f"{self.kernel.label}, with modprobe", found[:-1],
-                                      files.told(guest.text(answers["predict"])))
+        told = files.told(guest.text(answers["predict"]))
+        return found, [predict.of_asks(f"{self.label}, from inside", found[:-1], told),
+                       predict.of_asks(f"{self.label}, from its files", found[:-1], self.on_host(files),
+                                       "" if self.finds else ELSEWHERE, predict.NOT_RUNNING)]
+
+    def on_host(self, files):
+        efivars = os.path.join(self.folder, "efivars")
+        varstore.show(varstore.trusting([self.keys["rsa"].der]), efivars)
+        return files.on_host(self.kernel, efivars)
 
 
 def check(tap, report):
@@ -85,13 +99,14 @@ def check(tap, report):
         fetch(kmod.suite)
     with tempfile.TemporaryDirectory(prefix="modprobe.") as folder:
         keys = make_keys(os.path.join(folder, "keys"), ((),))
-        subjects = [Subject(suite, digest, keys, folder) for suite, digests in BROUGHT_BY.items() for digest in digests]
+        subjects = [Subject(suite, finds, keys, folder) for suite, finds in BOOTS]
         with ThreadPoolExecutor(2) as pool:
             answers = list(pool.map(Subject.ask, subjects))
         for subject, (found, guesses) in zip(subjects, answers):
-            label = f"modprobe, {subject.kernel.label}, {subject.digest}"
+            label = f"modprobe, {subject.label}"
             claim_cells(tap, label, [cell for _, cell, _ in found])
             tap.claim(f"{label}: doubt: wrong answers are found", asking.doubt(found))
             for _, cell, _ in found:
                 report.add(cell)
-            predict.claim(tap, report, guesses)
+            for these in guesses:
+                predict.claim(tap, report, these)

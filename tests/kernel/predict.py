@@ -101,10 +101,10 @@ class Guess:
                     self.mark or self.conditional)
 
 
-def of_asks(kernel, found, told, **options):
-    """Guesses of what asking.ask() FOUND; TOLD is {job's id: what the program told}, OPTIONS are Guess's."""
+def of_asks(kernel, found, told, mark="", conditional=""):
+    """Guesses of what asking.ask() FOUND; TOLD is {job's id: what the program told}; MARK and CONDITIONAL are of all."""
     return [Guess(kernel, one.group, one.job.id, one.says, answer, told.get(one.job.id), one.enforce or one.lockdown,
-                  one.is_module, one.mark, **options) for one, _, answer in found]
+                  one.is_module, mark or one.mark, conditional) for one, _, answer in found]
 
 
 def wrong(guess):
