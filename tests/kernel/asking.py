@@ -33,6 +33,8 @@ class Ask:
     says: oracle.Says
     lockdown: bool = False
     enforce: bool = True
+    is_module: bool = True  # else nobody can read what is in it
+    mark: str = ""  # why a prediction has to be "unknown"
 
     def expected(self):
         if self.lockdown and self.says.lack:
@@ -50,17 +52,18 @@ class Ask:
 
 def told_by_command(job, answer):
     """The errno that a command reports by its exit status and in its words."""
-    if not answer.status and not answer.output:
+    if not answer.status and not answer.output and not answer.errors:
         return ""
     words = MODPROBE_SAYS if "modprobe" in job.argv[0] else INSMOD_SAYS
-    last = answer.output[-1] if answer.output else ""
+    last = answer.errors[-1] if answer.errors else ""
     found = [name for name, text in words.items() if last.endswith(": " + text)]
     return found[0] if answer.status == 1 and found else f"status {answer.status}, {last!r}"
 
 
-def ask(part, label, kernel, asks, others=(), **options):
-    """([(Ask, its cell, the kernel's answer)], {job's id: answer} of all); OTHERS are more jobs, OPTIONS boot's."""
-    answers = boot(kernel, [*(one.job for one in asks), *others], **options)
+def ask(part, label, kernel, asks, others=(), first=(), **options):
+    """([(Ask, its cell, the kernel's answer)], {job's id: answer} of all); OTHERS are more jobs, FIRST more that come
+    before, OPTIONS boot's."""
+    answers = boot(kernel, [*first, *(one.job for one in asks), *others], **options)
     found = [(one, one.cell(part, label, answers[one.job.id]), answers[one.job.id]) for one in asks]
     return found, answers
 
@@ -68,10 +71,10 @@ def ask(part, label, kernel, asks, others=(), **options):
 def wrong_answers(job, answer):
     """Answers of which none is right where ANSWER is."""
     if job.way == "exec":
-        yield "the command failed", dataclasses.replace(answer, status=1, output=("insmod: ERROR: other",))
+        yield "the command failed", dataclasses.replace(answer, status=1, errors=("insmod: ERROR: other",))
         yield "another exit status", dataclasses.replace(answer, status=answer.status + 1)
         if answer.status:
-            yield "the command succeeded", dataclasses.replace(answer, status=0, output=())
+            yield "the command succeeded", dataclasses.replace(answer, status=0, errors=())
     else:
         yield "another errno", dataclasses.replace(answer, errno="ENOEXEC")
         opposite = "" if answer.errno else "EINVAL"

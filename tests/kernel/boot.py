@@ -4,7 +4,6 @@ happens (the kernel does not come up or does not finish, a job has no answer) is
 import dataclasses
 import errno
 import functools
-import glob
 import os
 import re
 import stat
@@ -75,13 +74,14 @@ class Job:
 @dataclasses.dataclass(frozen=True)
 class Answer:
     """ERRNO has its name, "" if the module was loaded; TAINT are its flags in /sys/module, "E" stands for a signature
-    that was not good. STATUS and OUTPUT are a command's or, the latter, a dump's."""
+    that was not good. STATUS, OUTPUT and ERRORS are a command's; the OUTPUT may be a dump's."""
 
     errno: str
     messages: tuple = ()
     taint: str = ""
     status: int = 0
     output: tuple = ()
+    errors: tuple = ()
 
 
 @functools.cache
@@ -95,30 +95,39 @@ def init():
 
 
 class Archive:
-    """An initrd: cpio in the form "newc" (the kernel's Documentation/driver-api/early-userspace/buffer-format.rst)."""
+    """An initrd: cpio in the form "newc" (the kernel's Documentation/driver-api/early-userspace/buffer-format.rst).
+    Files of one content are links to the first of them, which alone has it: the guest's memory is small."""
 
     def __init__(self):
-        self.parts, self.names = [], {""}
+        self.parts, self.names, self.inodes = [], {""}, {}
 
     def add(self, name, data=b"", mode=stat.S_IFREG | 0o755):
         parent = os.path.dirname(name)
         if parent not in self.names:
             self.add(parent, mode=stat.S_IFDIR | 0o755)
         self.names.add(name)
-        fields = [len(self.names), mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0]
+        inode, links = len(self.names), 1
+        if stat.S_ISREG(mode) and data:
+            first = self.inodes.setdefault((data, mode), inode)
+            inode, links, data = first, 2, data if first == inode else b""
+        fields = [inode, mode, 0, 0, links, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0]
         head = b"070701" + b"".join(b"%08X" % field for field in fields) + name.encode() + b"\0"
         self.parts += [head, bytes(-len(head) % 4), data, bytes(-len(data) % 4)]
 
     def add_tree(self, name, folder):
-        for path in sorted(glob.glob("**", root_dir=folder, recursive=True, include_hidden=True)):
-            source = os.path.join(folder, path)
-            mode = os.lstat(source).st_mode
-            if stat.S_ISLNK(mode):
-                self.add(f"{name}/{path}", os.readlink(source).encode(), mode)
-            elif stat.S_ISREG(mode):
-                self.add(f"{name}/{path}", judge.read(source), mode)
-            elif stat.S_ISDIR(mode) and f"{name}/{path}" not in self.names:
-                self.add(f"{name}/{path}", mode=mode)
+        for parent, folders, files in os.walk(folder):
+            for entry in sorted(folders + files):
+                source = os.path.join(parent, entry)
+                self.add_copy(os.path.normpath(os.path.join(name, os.path.relpath(source, folder))), source)
+
+    def add_copy(self, name, source):
+        mode = os.lstat(source).st_mode
+        if stat.S_ISLNK(mode):
+            self.add(name, os.readlink(source).encode(), mode)
+        elif stat.S_ISREG(mode):
+            self.add(name, judge.read(source), mode)
+        elif stat.S_ISDIR(mode) and name not in self.names:
+            self.add(name, mode=mode)
 
     def finished(self):
         self.add("TRAILER!!!", mode=0)
@@ -190,7 +199,7 @@ def run(kernel, folder, enforce, secure, timeout, words=()):
 
 def read_answers(jobs, lines):
     """{id: Answer} out of the lines that init.c describes."""
-    told = {job.id: {"answer": [], "kernel": [], "output": [], "fault": []} for job in jobs}
+    told = {job.id: {kind: [] for kind in ("answer", "kernel", "output", "error", "fault")} for job in jobs}
     if len(told) != len(jobs):
         raise ValueError("two jobs with one id")
     for line in lines:
@@ -202,7 +211,7 @@ def read_answers(jobs, lines):
             raise BootError(f"{name}: {found['fault'] or found['answer'] or 'no answer'}")
         number, status, taint = found["answer"][0].split("\t")
         answers[name] = Answer(errno.errorcode[int(number)] if int(number) else "", tuple(found["kernel"]), taint,
-                               int(status), tuple(found["output"]))
+                               int(status), tuple(found["output"]), tuple(found["error"]))
     return answers
 
 
@@ -211,7 +220,7 @@ def boot(kernel, jobs, *, db=(), dbx=(), mok=(), enforce=True, secure=False, pre
     """{job's id: Answer}. DB, DBX and MOK are certificates (paths, in DER) or SHA-256 digests (bytes). SECURE is the
     certificate that owns the firmware and that signed the kernel: so there is Secure Boot. PRELOAD names modules of
     the kernel's that are loaded first. TREES are folders {name in the initrd: folder}, VARIABLES more of the
-    firmware's, WORDS more of the kernel's command line."""
+    firmware's, WORDS more of the kernel's command line. The tree "." is the first process' own root."""
     first = list({job.id: job for name in preload for job in keeping(kernel, name)}.values())
     everything = [*first, *jobs]
     owner = secure or None

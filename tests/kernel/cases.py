@@ -11,7 +11,7 @@ import forge
 import judge
 from forge import attached, flipped
 from oracle import (INVALID, LOADS, MALFORMED, NO_MODULE, REJECTED, TOO_LONG, UNKNOWN, UNSIGNED, UNSIGNED_NO_MODULE,
-                    UNSUPPORTED, can_check)
+                    UNSUPPORTED, Says, can_check)
 from signing import message, signed
 
 DIGESTS = ("sha1", "sha224", "sha256", "sha384", "sha512")
@@ -42,6 +42,7 @@ class Row:
     signer: dict = dataclasses.field(default_factory=dict)  # what --json has to tell of the first
     words: str = ""
     is_revoked: bool = False  # the file, in dbx
+    mark: collections.abc.Callable = lambda abilities: ""  # why a prediction has to be "unknown"
 
     @property
     def id(self):
@@ -103,7 +104,7 @@ class Cases:
         groups = [self.by_key, self.by_certificate, self.several_signers, self.embedded, self.padding, self.piled_up,
                   self.attributes, self.other_algorithms, self.ways, self.block, self.sizes, self.structure,
                   self.other_content, self.indefinite, self.image_changed, self.value_changed, self.markers,
-                  self.no_modules, self.revoked]
+                  self.no_modules, self.vermagic, self.revoked]
         return [row for group in groups for row in group()]
 
     def by_key(self):
@@ -173,7 +174,7 @@ class Cases:
                          UNKNOWN.because("it takes the embedded certificate for the signer's, which is not enrolled"))
         yield self.with_(group, "of another module", along("rsa", image=self.other), "bad", REJECTED)
         yield self.with_(group, "signature flipped", self.without_padding(along("rsa")), "bad",
-                         INVALID.because("it says here that there is no RSA padding"))
+                         INVALID.because("it says here that there is no RSA padding").meaning("bad signature"))
 
     def without_padding(self, what):
         """Flipped so that what RSA makes of it does not begin with the zero byte of PKCS#1."""
@@ -360,12 +361,28 @@ class Cases:
         yield self.row(group, "a signed text", signed(b"text\n" * 1000, self.key, "sha256", tool=True), "no module",
                        NO_MODULE)
 
+    def vermagic(self):
+        """What a module says of the kernel that it was built for: same_magic() of kernel/module/version.c."""
+        group, at = "vermagic", self.image.index(b"\0vermagic=") + len(b"\0vermagic=")
+        wrong = Says(errno="ENOEXEC").because("it is built for another kernel, which verify does not ask")
+
+        def release(abilities):
+            return LOADS if abilities.modversions else wrong
+
+        def mark(abilities):
+            return "its symbols' versions decide, and those of the kernel are not in its files" * abilities.modversions
+
+        for name, where, says, more in (("of other options", self.image.index(b" SMP ", at) + 1, wrong, {}),
+                                        ("of another release", at, release, {"mark": mark})):
+            image = flipped(self.image, where)
+            yield self.with_(group, name, self.of("rsa", image=image), "good", says, image=image, **more)
+
     def revoked(self):
         group = "revoked in dbx"
         says = REJECTED.saying("Module hash N is blacklisted").because("the file is revoked, which verify does not ask")
         yield self.with_(group, "the file", self.of("revoked", digest="sha224"), "good",
                          lambda abilities: says if abilities.files_revoked else LOADS, is_revoked=True)
-        by_signer = REJECTED.because("the signer is revoked, which verify does not ask")
+        by_signer = REJECTED.because("the signer is revoked, which verify does not ask").meaning("revoked")
         yield self.with_(group, "the signer", self.of("revoked"), "good",
                          lambda abilities: by_signer if abilities.signers_revoked else LOADS)
 

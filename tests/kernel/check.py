@@ -6,6 +6,7 @@ import sys
 import time
 import traceback
 
+import predict
 from report import Report
 from tap import Tap
 
@@ -25,6 +26,10 @@ def main(parts):
         begin = time.monotonic()
         tap.claim(f"{part} comes to its end", end_of(part, tap, report))
         tap.note(f"{part}: {time.monotonic() - begin:.0f} s")
+    predictions = report.by("part")[(predict.PART,)]
+    if predictions:
+        tap.claim("predict: few are unknown", predict.judge_sum(predictions))
+        tap.note(predict.summary(predictions))
     report.write()
     for line in report.summary():
         tap.note(line)

@@ -11,6 +11,7 @@ CRC32 = "--check=crc32"
 FORMATS = {".ko": "none", ".xz": "xz", ".zst": "zstd", ".gz": "gzip"}
 SKIPPABLE = b"\x50\x2a\x4d\x18\x04\x00\x00\x00skip"  # a zstd frame that decoders pass over (RFC 8878, 3.1.2)
 NOT_DECODED = "decompression failed with status {}"
+UNREADABLE = INVALID.meaning("container")
 XZ_OPTIONS, XZ_DATA = 6, 7  # enum xz_ret of linux/xz.h
 Z_DATA, Z_BUF = -3, -5  # of linux/zlib.h
 
@@ -73,6 +74,7 @@ class Lost:
     kernel: Says
     stream: Says = LOADS
     call: Says = LOADS
+    readable: bool = True  # by anybody who looks at all of it
 
 
 def flipped(data, where):
@@ -80,11 +82,11 @@ def flipped(data, where):
 
 
 def status(number):
-    return INVALID.saying(NOT_DECODED.format(number))
+    return UNREADABLE.saying(NOT_DECODED.format(number))
 
 
 def not_a(format_name):
-    return INVALID.saying(f"not a{'n' * (format_name == 'xz')} {format_name} compressed module")
+    return UNREADABLE.saying(f"not a{'n' * (format_name == 'xz')} {format_name} compressed module")
 
 
 def lost_forms(module, image):
@@ -105,16 +107,17 @@ def lost_forms(module, image):
         "second-stream.ko.xz": Lost(xz(image, CRC32) + xz(signature, CRC32), UNSIGNED),
         "two-streams.ko.xz": Lost(xz(module[:half], CRC32) + xz(module[half:], CRC32), UNSIGNED),
         # The kernel's loop ends when a page is not filled, with what the decoder said last: that all was well.
-        "cut-short.ko.xz": Lost(whole["xz"][:half // 4], status(0), INVALID),
-        "damaged.ko.xz": Lost(flipped(whole["xz"], len(whole["xz"]) // 2), status(XZ_DATA), INVALID),
+        "cut-short.ko.xz": Lost(whole["xz"][:half // 4], status(0), UNREADABLE, readable=False),
+        "damaged.ko.xz": Lost(flipped(whole["xz"], len(whole["xz"]) // 2), status(XZ_DATA), UNREADABLE,
+                               readable=False),
         "unsigned.ko.zst": Lost(zstd(image), UNSIGNED, UNSIGNED, UNSIGNED),
         "tampered.ko.zst": Lost(zstd(tampered), REJECTED, REJECTED, REJECTED),
-        "no-size.ko.zst": Lost(packed(module, "zstd", "-qc"), LOADS, LOADS, INVALID),
-        "second-frame.ko.zst": Lost(zstd(image) + zstd(signature), UNSIGNED, LOADS, INVALID),
+        "no-size.ko.zst": Lost(packed(module, "zstd", "-qc"), LOADS, LOADS, UNREADABLE),
+        "second-frame.ko.zst": Lost(zstd(image) + zstd(signature), UNSIGNED, LOADS, UNREADABLE),
         # kmod sees no magic in it, and gives it to the kernel for a plain one.
-        "skippable-first.ko.zst": Lost(SKIPPABLE + zstd(module), not_a("zstd"), UNSIGNED, UNSIGNED),
+        "skippable-first.ko.zst": Lost(SKIPPABLE + zstd(module), not_a("zstd"), UNSIGNED, UNSIGNED, False),
         "second-member.ko.gz": Lost(gzip(image) + gzip(signature), UNSIGNED),
         # Taken for deflate, the field begins a block whose codes make no sense.
         "extra.ko.gz": Lost(gzip_with(module, 4, b"\x04\x00ABCD"), status(Z_DATA)),
-        "cut-short.ko.gz": Lost(whole["gzip"][:half // 4], status(Z_BUF)),
+        "cut-short.ko.gz": Lost(whole["gzip"][:half // 4], status(Z_BUF), readable=False),
     }

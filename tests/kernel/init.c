@@ -20,6 +20,7 @@
  *						module's taint flags while it was loaded
  *	kernel	ID	TEXT			a message of the kernel, since the last job
  *	output	ID	TEXT			a line that a command or a dump said
+ *	error	ID	TEXT			a line of a command's on standard error, behind the others
  *	fault	ID	TEXT			the job could not be done
  *	end					all jobs were
  */
@@ -41,7 +42,7 @@
 
 #define COMPRESSED_FILE 4 // MODULE_INIT_COMPRESSED_FILE of linux/module.h, new in 5.17
 #define KEYCTL_READ 11	  // linux/keyctl.h
-#define WORDS_MAX 64
+#define WORDS_MAX 512
 
 struct job {
 	const char *way, *id, *name, *path;
@@ -179,27 +180,44 @@ static void load(const struct job *job)
 	answer(job, error, 0, taint);
 }
 
-// The root of a command has the kernel's file systems, too.
+// What is there already stays: a file system cannot be mounted on itself.
 static void mount_below(const char *root)
 {
+	static const char *const places[][2] = {
+		{ "proc", "proc" },
+		{ "sysfs", "sys" },
+		{ "securityfs", "sys/kernel/security" },
+		{ "efivarfs", "sys/firmware/efi/efivars" }, // if the module was loaded
+	};
 	char path[256];
 
-	snprintf(path, sizeof(path), "%s/proc", root);
-	if (!mkdir(path, 0755))
-		mount("proc", path, "proc", 0, NULL);
-	snprintf(path, sizeof(path), "%s/sys", root);
-	if (mkdir(path, 0755))
-		return;
-	mount("sys", path, "sysfs", 0, NULL);
-	snprintf(path, sizeof(path), "%s/sys/kernel/security", root);
-	mount("security", path, "securityfs", 0, NULL);
-	snprintf(path, sizeof(path), "%s/sys/firmware/efi/efivars", root);
-	mount("efivars", path, "efivarfs", 0, NULL); // if the module was loaded
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", root, places[i][1]);
+		mkdir(path, 0755);
+		mount(places[i][0], path, places[i][0], 0, NULL);
+	}
 }
 
-static void run_command(const struct job *job, int out)
+// A file takes what comes while nobody reads it.
+static FILE *open_errors(void)
 {
-	if (chroot(job->path) || chdir("/") || dup2(out, 1) < 0 || dup2(out, 2) < 0)
+	int fd = open("/errors", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	return fd < 0 ? NULL : fdopen(fd, "r");
+}
+
+static void tell_lines(const struct job *job, const char *kind, FILE *file)
+{
+	char line[1024];
+
+	while (fgets(line, sizeof(line), file))
+		fprintf(answers, "%s\t%s\t%.*s\n", kind, job->id, (int)strcspn(line, "\n"), line);
+	fclose(file);
+}
+
+static void run_command(const struct job *job, int out, int errors)
+{
+	if (chroot(job->path) || chdir("/") || dup2(out, 1) < 0 || dup2(errors, 2) < 0)
 		_exit(126);
 	execv(job->argv[0], job->argv);
 	dprintf(2, "%s: %m\n", job->argv[0]);
@@ -208,25 +226,24 @@ static void run_command(const struct job *job, int out)
 
 static void execute(const struct job *job)
 {
-	char line[1024], path[128], taint[32];
-	struct stat info;
+	char path[128], taint[32];
+	FILE *errors = open_errors();
 	int ends[2], status = -1;
-	FILE *out;
+	struct stat info;
 	pid_t pid;
 
 	mount_below(job->path);
-	if (pipe2(ends, O_CLOEXEC) || (pid = fork()) < 0) {
+	if (!errors || pipe2(ends, O_CLOEXEC) || (pid = fork()) < 0) {
 		fault(job, "%m");
 		return;
 	}
 	if (!pid)
-		run_command(job, ends[1]);
+		run_command(job, ends[1], fileno(errors));
 	close(ends[1]);
-	out = fdopen(ends[0], "r");
-	while (fgets(line, sizeof(line), out))
-		fprintf(answers, "output\t%s\t%.*s\n", job->id, (int)strcspn(line, "\n"), line);
-	fclose(out);
+	tell_lines(job, "output", fdopen(ends[0], "r"));
 	waitpid(pid, &status, 0);
+	rewind(errors);
+	tell_lines(job, "error", errors);
 	snprintf(path, sizeof(path), "/sys/module/%s/taint", job->name);
 	line_of(path, taint, sizeof(taint));
 	if (job->name[0] && !stat(path, &info))
@@ -318,12 +335,8 @@ static void do_jobs(char *text)
 
 static void mount_all(void)
 {
-	mkdir("/proc", 0755);
-	mkdir("/sys", 0755);
+	mount_below("");
 	mkdir("/dev", 0755);
-	mount("proc", "/proc", "proc", 0, NULL);
-	mount("sys", "/sys", "sysfs", 0, NULL);
-	mount("security", "/sys/kernel/security", "securityfs", 0, NULL);
 	mknod("/dev/answers", S_IFCHR | 0600, makedev(4, 65)); // ttyS1
 	mknod("/dev/log", S_IFCHR | 0600, makedev(1, 11));     // kmsg
 }

@@ -27,7 +27,8 @@ class Abilities:
     """What a kernel's crypto can do, and so whose signatures it can check (crypto/asymmetric_keys/): DIGESTS are those
     it has, NAMED those whose numbers its PKCS#7 parser knows; CURVES those of ECDSA. LATER are modules of the kernel's
     that bring more digests. FILES_REVOKED: it refuses files whose digest stands in dbx (Debian's patch, up to 6.12);
-    SIGNERS_REVOKED: signers whose certificate stands there (SYSTEM_REVOCATION_LIST)."""
+    SIGNERS_REVOKED: signers whose certificate stands there (SYSTEM_REVOCATION_LIST). MODVERSIONS: a module may be
+    built for another release, if the versions of its symbols are this kernel's."""
 
     digests: frozenset
     named: frozenset
@@ -35,6 +36,7 @@ class Abilities:
     later: dict
     files_revoked: bool
     signers_revoked: bool = False
+    modversions: bool = True
 
     def with_module(self, name):
         return dataclasses.replace(self, digests=self.digests | self.later[name])
@@ -53,5 +55,5 @@ ABILITIES = {
     # CRYPTO_SHA3=y
     "trixie": Abilities(SHA1_AND_224 | SHA2 | SHA3, SHA1_AND_224 | SHA2 | SHA3, NIST, {}, True),
     # CRYPTO_SHA3=m
-    "sid": Abilities(SHA1_AND_224 | SHA2, SHA1_AND_224 | SHA2 | SHA3, NIST, {"sha3": SHA3}, False),
+    "sid": Abilities(SHA1_AND_224 | SHA2, SHA1_AND_224 | SHA2 | SHA3, NIST, {"sha3": SHA3}, False, modversions=False),
 }

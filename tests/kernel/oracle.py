@@ -20,18 +20,23 @@ TAINT = "E"  # TAINT_UNSIGNED_MODULE
 @dataclasses.dataclass(frozen=True)
 class Says:
     """LACK is what stops a module from loading only in a kernel that enforces signatures, ERRNO stops it in any.
-    WHY is the reason where verify, by its nature, says something else."""
+    WHY is the reason where verify, by its nature, says something else. CAUSE is the one that neither errno nor
+    messages tell."""
 
     lack: str = ""
     errno: str = ""
     messages: tuple = ()
     why: str = ""
+    cause: str = ""
 
     def saying(self, *messages):
         return dataclasses.replace(self, messages=messages)
 
     def because(self, why):
         return dataclasses.replace(self, why=why)
+
+    def meaning(self, cause):
+        return dataclasses.replace(self, cause=cause)
 
     def kind(self):
         return self.lack, self.errno

@@ -10,12 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import asking
 import forms
+import guest
 import judge
 import kernels
-from asking import Ask
+import predict
+from asking import Ask, told_by_command
 from boot import TOP, Job
 from oracle import LOADS, UNSIGNED, Says
-from part_stock import claim_cells
+from report import claim_cells
 from signing import make_keys, program, signed
 
 # Large enough for several blocks and pages, without needs of its own; a kernel has it.
@@ -46,6 +48,7 @@ KMODS = (
     # Here it knows the magic, and has no decoder.
     Kmod("trixie", "kmod 34", frozenset({"none", "xz", "zstd"}), True, True, Says(errno="ENOSYS")),
 )
+NO_NAME_TELLS = "whether kmod was built with zlib is not in its library's name"
 NO_READER = Says(errno="ENOTSUP")  # EOPNOTSUPP by another name: CONFIG_MODULE_DECOMPRESS is off
 
 
@@ -73,8 +76,10 @@ def by_kmod(kmod, kernel, name, lost):
 class Subject:
     """One kernel's module in every form, signed by the program under test in one run."""
 
-    def __init__(self, kernel, image, key, digest, folder):
-        self.kernel, self.image, self.key, self.folder = kernel, image, key, folder
+    def __init__(self, suite, key, digest, folder):
+        self.suite, self.key, self.folder = suite, key, folder
+        self.kernel = kernels.stock(suite)
+        self.image = image = self.kernel.image(MODULE)
         os.mkdir(folder)
         self.made = forms.every_form(image)
         for name, data in self.made.items():
@@ -119,7 +124,8 @@ class Subject:
     def ask_kmod(self, kmod):
         for name, data, lost in self.files(kmod.unpacks):
             job = Job(case(kmod.name, name, lost), "exec", data, MODULE, kmod.name, ("/sbin/insmod", "@"), suffix(name))
-            yield Ask(kmod.name, job, by_kmod(kmod, self.kernel, name, lost))
+            yield Ask(kmod.name, job, by_kmod(kmod, self.kernel, name, lost), is_module=not lost or lost.readable,
+                      mark=NO_NAME_TELLS if forms.format_of(name) == "gzip" else "")
 
     def tree(self, kmod):
         """Its root, with a directory for each form that modprobe finds below it."""
@@ -139,13 +145,31 @@ class Subject:
                       ("/sbin/modprobe", "-d", "/" + name, MODULE))
             yield Ask(f"{kmod.name}'s modprobe", job, LOADS)
 
+    def ask_program(self, kmod, asks, root):
+        """(the files in that kmod's root, the job that asks what becomes of them with it)"""
+        files = guest.Files(root, [one.job for one in asks])
+        command = guest.plant_apart(root)
+        guest.plant_kernel(self.kernel, os.path.join(TOP, self.suite, "root"), root)
+        return files, guest.asking(f"predict {kmod.name}", self.kernel, files.names.values(), root=kmod.name,
+                                   program=command)
+
     def ask(self):
-        """[(Ask, cell, answer)]"""
-        asks = list(self.ask_kernel())
+        """([(Ask, cell, answer)], {Kmod: guesses})"""
+        asks, others, trees, files = list(self.ask_kernel()), [], {}, {}
         for kmod in KMODS:
-            asks += [*self.ask_kmod(kmod), *self.ask_modprobe(kmod)]
-        return asking.ask("containers", self.kernel.label, self.kernel, asks, db=[self.key.der],
-                          trees={kmod.name: self.tree(kmod) for kmod in KMODS})[0]
+            by_insmod = list(self.ask_kmod(kmod))
+            asks += [*by_insmod, *self.ask_modprobe(kmod)]
+            trees[kmod.name] = self.tree(kmod)
+            files[kmod], job = self.ask_program(kmod, by_insmod, trees[kmod.name])
+            others.append(job)
+        found, answers = asking.ask("containers", self.kernel.label, self.kernel, asks, others, db=[self.key.der],
+                                    preload=[guest.EFIVARFS], trees=trees)
+        return found, [self.guesses(kmod, found, files[kmod], answers[f"predict {kmod.name}"]) for kmod in KMODS]
+
+    def guesses(self, kmod, found, files, answer):
+        these = [(one, cell, dataclasses.replace(got, errno=told_by_command(one.job, got)))
+                 for one, cell, got in found if one.job.id in files.names]
+        return predict.of_asks(f"{self.kernel.label} with {kmod.name}", these, files.told(guest.text(answer)))
 
 
 def case(reader, name, lost):
@@ -163,13 +187,15 @@ def fetch(suite):
         raise judge.Fault(f"{' '.join(command)}: {out.decode()}{err}")
 
 
-def check_subject(tap, report, one, found):
+def check_subject(tap, report, one, found, guesses):
     label = f"containers, {one.kernel.label}"
     tap.claim(f"{label}: sign takes {len(one.made)} forms; each comes out as the kernel's build packs", one.faults())
     claim_cells(tap, label, [cell for _, cell, _ in found])
     tap.claim(f"{label}: doubt: wrong answers are found", asking.doubt(found))
     for _, cell, _ in found:
         report.add(cell)
+    for these in guesses:
+        predict.claim(tap, report, these)
 
 
 def check(tap, report):
@@ -179,11 +205,10 @@ def check(tap, report):
         key = make_keys(os.path.join(folder, "keys"))["rsa"]
 
         def subject(suite):
-            kernel = kernels.stock(suite)
-            return Subject(kernel, kernel.image(MODULE), key, "sha256", os.path.join(folder, suite))
+            return Subject(suite, key, "sha256", os.path.join(folder, suite))
 
         with ThreadPoolExecutor(2) as pool:
             subjects = list(pool.map(subject, kernels.SUITES))
             answers = list(pool.map(Subject.ask, subjects))
-        for one, found in zip(subjects, answers):
-            check_subject(tap, report, one, found)
+        for one, (found, guesses) in zip(subjects, answers):
+            check_subject(tap, report, one, found, guesses)

@@ -10,13 +10,15 @@ import tempfile
 import asking
 import forge
 import forms
+import guest
 import judge
+import predict
 from asking import Ask
 from boot import TOP, Job, Kernel, dumped
 from forge import attached, flipped
 from oracle import LOADS, REJECTED, UNKNOWN, UNSIGNED
-from part_stock import claim_cells, modules_of
-from report import Cell
+from part_stock import modules_of
+from report import Cell, claim_cells
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(TOP, "own/root")
@@ -27,6 +29,7 @@ SUFFIX = {"zstd": ".zst", "gzip": ".gz", "xz": ".xz"}
 FOREIGN = ("mldsa-44", "mldsa-65", "mldsa-87")
 DIGESTS = {name: bytes.fromhex("6086480165030402") + bytes([number])
            for name, number in (("sha256", 1), ("sha384", 2), ("sha512", 3))}
+REVOKED = REJECTED.meaning("revoked")
 HAS_ATTRIBUTES = REJECTED.saying("PKCS7: Invalid module sig (has authattrs)")
 # What verify says, and why it is not what the kernel says.
 VERDICTS = {LOADS: "good, exit 0", REJECTED: "bad, exit 1", HAS_ATTRIBUTES: "good, exit 0",
@@ -98,8 +101,8 @@ def sign(name, digest, *paths):
          *map(below, paths))
 
 
-def question(group, name, data, says, way="memory"):
-    return Ask(group, Job(f"{group}: {name}", way, data, MODULE), says)
+def question(group, name, data, says, way="memory", suffix=".ko", **more):
+    return Ask(group, Job(f"{group}: {name}", way, data, MODULE, suffix=suffix), says, **more)
 
 
 class Subject:
@@ -118,6 +121,17 @@ class Subject:
         self.installed = os.path.join(modules, "updates/probe.ko")
         self.is_ml_dsa = VARIANTS[variant].startswith("ML-DSA")
         self.faults, self.signed = self.flow()
+        self.tree = os.path.join(folder, "tree")
+        self.plant()
+
+    def plant(self):
+        """The program as it is built in the root, whose OpenSSL knows ML-DSA, and what kernels' packages install."""
+        built = "/kernel-sign.build/kernel-sign"
+        paths = guest.libraries(must("ldd", built))
+        os.makedirs(os.path.join(self.tree, "lib/modules", self.release))
+        guest.plant_files(self.tree, [(ROOT + built, "kernel-sign"), *((ROOT + path, path[1:]) for path in paths)])
+        guest.plant_files(self.tree, [(os.path.join(self.out, "bzImage"), f"boot/vmlinuz-{self.release}"),
+                                      (os.path.join(self.out, "config"), f"boot/config-{self.release}")])
 
     # The package's way: sign and verify take what they need from that kernel's directory
 
@@ -151,8 +165,9 @@ class Subject:
     def asks(self):
         tampered = flipped(self.signed, self.signed.index(b"GCC: ("))
         rows = [("its own key, as genkeys wrote it into the config", self.signed, LOADS),
-                ("tampered", tampered, REJECTED), ("unsigned", self.image, UNSIGNED), ("foreign RSA", self.by("rsa"), LOADS),
-                ("foreign ECDSA", self.by("ec"), LOADS), ("unknown key", self.by("other"), UNKNOWN)]
+                ("tampered", tampered, REJECTED), ("unsigned", self.image, UNSIGNED),
+                ("foreign RSA", self.by("rsa"), LOADS), ("foreign ECDSA", self.by("ec"), LOADS),
+                ("unknown key", self.by("other"), UNKNOWN), ("foreign and revoked", self.by("revoked"), REVOKED)]
         asks = [question("keys", name, data, says) for name, data, says in rows]
         return asks + list(self.ask_containers()) + list(self.ask_ml_dsa())
 
@@ -165,10 +180,12 @@ class Subject:
                 file.write(data)
         sign("rsa", "sha256", *(os.path.join(self.folder, name) for name in made))
         for name in made:
-            yield question("containers", name, judge.read(os.path.join(self.folder, name)), LOADS, "compressed")
+            yield question("containers", name, judge.read(os.path.join(self.folder, name)), LOADS, "compressed",
+                           ".ko" + suffix)
         for name, lost in forms.lost_forms(self.by("rsa"), self.image).items():
             if name.endswith(suffix):
-                yield question("containers", f"lost: {name}", lost.data, lost.kernel, "compressed")
+                yield question("containers", f"lost: {name}", lost.data, lost.kernel, "compressed", ".ko" + suffix,
+                               is_module=lost.readable)
 
     def ask_ml_dsa(self):
         """Without signed attributes the digest that a message names plays no part (pkcs7_verify.c)."""
@@ -202,7 +219,7 @@ class Subject:
 
     def subjects(self):
         """The names of all certificates that the config names."""
-        files = [self.own_key, *(os.path.join(BUILD, "keys", name) for name in ("rsa.pem", "ec.pem"))]
+        files = [self.own_key, *(os.path.join(BUILD, "keys", name) for name in ("rsa.pem", "ec.pem", "revoked.pem"))]
         files += [os.path.join(BUILD, "keys", name, "current/signing_key.pem") for name in FOREIGN]
         return sorted(must("openssl", "x509", "-in", below(path), "-noout", "-subject", "-nameopt", "multiline")
                       .rpartition("= ")[2].strip() for path in files)
@@ -233,7 +250,9 @@ def doubt_keys(subject, answer):
 def check_subject(tap, report, subject):
     label = f"own {subject.variant}, {subject.release}, {VARIANTS[subject.variant]}"
     asks = subject.asks()
-    found, answers = asking.ask("own", subject.kernel.label, subject.kernel, asks, [Job("dump", "dump")])
+    files = guest.Files(subject.tree, [one.job for one in asks])
+    found, answers = asking.ask("own", subject.kernel.label, subject.kernel, asks,
+                                [Job("dump", "dump"), *files.both(subject.kernel)], trees={".": subject.tree})
     what = "sign refuses an ML-DSA key, and says so" if subject.is_ml_dsa else "sign and verify take the package's key"
     tap.claim(f"{label}: {what}", subject.faults)
     tap.claim(f"{label}: the builtin keyring is the config's", judge_keys(subject, answers["dump"]))
@@ -242,6 +261,8 @@ def check_subject(tap, report, subject):
               asking.doubt(found) + doubt_keys(subject, answers["dump"]))
     for _, cell, _ in found:
         report.add(cell)
+    predict.claim(tap, report, predict.of_asks(subject.kernel.label, found, files.told(guest.text(answers["status"]))))
+    tap.claim(f"{label}: status and verify predict the same", files.judge_both(answers))
 
 
 def check(tap, report):

@@ -8,13 +8,16 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 import asking
+import guest
 import judge
 import kernels
+import predict
+import varstore
 from asking import Ask
-from boot import Job, dumped
+from boot import TOP, Job, dumped
 from forge import attached, flipped
 from oracle import LOADS, REJECTED, UNKNOWN, UNSIGNED
-from part_stock import claim_cells
+from report import claim_cells
 from signing import make_keys, message, signed
 
 MODULE = "nls_utf8"
@@ -39,6 +42,7 @@ class Subject:
         self.suite, self.keys = suite, keys
         self.kernel = kernels.stock(suite)
         self.secure = sign_kernel(self.kernel, keys[OWNER], folder)
+        self.folder = os.path.join(folder, suite)
         self.image = self.kernel.image(MODULE)
         # Its number in dbx is that of this very file: it is signed otherwise than the one that loads.
         self.listed = self.by(IN_DB, "sha1")
@@ -75,16 +79,20 @@ class Subject:
         CONFIG_IMA_ARCH_POLICY), and that is asked first."""
         asks = self.asks(lockdown, has_mok=not lockdown)
         keys = {name: self.keys[name].der for name in (IN_DB, IN_MOK, REVOKED, OWNER)}
-        options = {"db": [keys[IN_DB], keys[REVOKED]], "mok": [keys[IN_MOK]],
-                   "dbx": [keys[REVOKED], hashlib.sha256(self.listed).digest()], "enforce": False}
-        if lockdown:
-            options |= {"words": ["lockdown=integrity"], "db": [*options["db"], keys[OWNER]]}
-        else:
-            options |= {"secure": keys[OWNER]}
-        dump = Job("dump", "dump")
+        lists = {"db": [keys[IN_DB], keys[REVOKED]], "mok": [keys[IN_MOK]],
+                 "dbx": [keys[REVOKED], hashlib.sha256(self.listed).digest()]}
+        with_owner = lists | {"db": [*lists["db"], keys[OWNER]]}
+        options = with_owner | {"words": ["lockdown=integrity"]} if lockdown else lists | {"secure": keys[OWNER]}
+        tree = os.path.join(self.folder, "lockdown" if lockdown else "secure")
+        guest.plant(self.kernel, os.path.join(TOP, self.suite, "root"), tree)
+        files = guest.Files(tree, [one.job for one in asks])
         kernel = self.kernel if lockdown else self.secure
-        found, answers = asking.ask("secureboot", self.kernel.label, kernel, asks, [dump], **options)
-        return found, answers["dump"]
+        found, answers = asking.ask("secureboot", self.kernel.label, kernel, asks,
+                                    [Job("dump", "dump"), *files.both(self.kernel)], enforce=False,
+                                    preload=[guest.EFIVARFS], trees={".": tree}, **options)
+        varstore.show(varstore.trusting(**with_owner), tree + ".efivars", not lockdown)
+        host = files.on_host(self.kernel, tree + ".efivars")
+        return found, files, answers, host
 
 
 def judge_state(answer, lockdown):
@@ -110,7 +118,8 @@ def check(tap, report):
         boots = [(subject, lockdown) for subject in subjects for lockdown in (False, True)]
         with ThreadPoolExecutor(2) as pool:
             answers = list(pool.map(lambda one: one[0].boot(one[1]), boots))
-    for (subject, lockdown), (found, state) in zip(boots, answers):
+    for (subject, lockdown), (found, files, answer, host) in zip(boots, answers):
+        state = answer["dump"]
         label = f"secureboot, {subject.kernel.label}"
         claim_cells(tap, label, [cell for _, cell, _ in found])
         group = found[0][0].group
@@ -119,3 +128,8 @@ def check(tap, report):
                   asking.doubt(found) + doubt_state(state, lockdown))
         for _, cell, _ in found:
             report.add(cell)
+        told = files.told(guest.text(answer["status"]))
+        predict.claim(tap, report, predict.of_asks(f"{subject.kernel.label}, {group}, from inside", found, told))
+        predict.claim(tap, report, predict.of_asks(f"{subject.kernel.label}, {group}, from its files", found, host,
+                                                   conditional=predict.NOT_RUNNING if lockdown else ""))
+        tap.claim(f"{label}: {group}: status and verify predict the same", files.judge_both(answer))

@@ -10,20 +10,25 @@ from concurrent.futures import ThreadPoolExecutor
 
 import doubt
 import forge
+import guest
 import judge
 import kernels
 import oracle
-from boot import Job, boot, dumped, keeping
+import predict
+from boot import TOP, Job, boot, dumped, keeping
 from cases import KNOWN, Cases
+from report import claim_cells
 from signing import make_keys, program, signed
 
 # Small, without needs of their own, and done with when they are unloaded; a kernel has them all.
 MODULES = ("nls_ascii", "nls_utf8", "dummy")
 FIRST, LATER = "as it starts", "with {}"
 TWINS = ("pair", "pair_twin")  # two keys; their certificates have one name and serial number
+ONE_OF_TWO = "two certificates answer to the name and number: which of them the kernel takes is not said anywhere"
 NOTHING = {"error": "nothing"}
 NO_MODULE = "an empty file|not a kernel module|truncated ELF module"
 KEY_GROUP = "key, digest, signer id"
+LEAST = 600  # predictions
 
 
 def makes_sha3_of_ecdsa(keys):
@@ -40,12 +45,15 @@ class Subject:
 
     def __init__(self, suite, keys, folder):
         self.kernel, self.abilities, self.keys = kernels.stock(suite), kernels.ABILITIES[suite], keys
-        self.folder = os.path.join(folder, suite)
+        self.tree = os.path.join(folder, suite)
+        self.folder = os.path.join(self.tree, guest.ROWS)
+        guest.plant(self.kernel, os.path.join(TOP, suite, "root"), self.tree)
         os.mkdir(self.folder)
         images = {name: self.kernel.image(name) for name in MODULES}
         self.rows = Cases(images, keys, makes_sha3_of_ecdsa(keys), self.folder).rows()
         self.certs = [option for name in KNOWN for option in ("--cert", keys[name].pem)]
         self.twins = self.signed_by_twins(images)
+        self.names = {one.id: f"{number}.ko" for number, one in enumerate([*self.rows, *self.twins])}
         self.faults = []
         self.verdicts = self.ask_program()
 
@@ -56,10 +64,10 @@ class Subject:
 
     def ask_program(self):
         """{row's id: (verify's verdict, its exit status, status' verdict)}"""
-        paths = {row.id: os.path.join(self.folder, f"{number}.ko") for number, row in enumerate(self.rows)}
-        for row in self.rows:
-            with open(paths[row.id], "wb") as file:
-                file.write(row.data)
+        paths = {id: os.path.join(self.folder, name) for id, name in self.names.items()}
+        for one in (*self.rows, *self.twins):
+            with open(paths[one.id], "wb") as file:
+                file.write(one.data)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             verified = list(pool.map(lambda row: self.verified(row, paths[row.id]), self.rows))
         status = {}
@@ -94,25 +102,48 @@ class Subject:
         for state, _, module, rows in self.states():
             if module:
                 yield from keeping(self.kernel, module)
+            yield guest.asking(f"predict {state}", self.kernel, map(self.inside, [*rows, *self.twins]))
             for row in rows:
                 yield Job(f"{state}: {row.id}", row.way, row.data, row.module)
         yield from self.twins
         yield Job("keys", "dump")
 
+    def inside(self, row):
+        """The file of a row, or of a job, in the guest."""
+        return f"/{guest.ROWS}/{self.names[row.id]}"
+
     def boot(self, enforce):
         certs = [self.keys[name].der for name in (*KNOWN, *TWINS)]
         digests = [hashlib.sha256(row.data).digest() for row in self.rows if row.is_revoked]
-        return boot(self.kernel, list(self.jobs()), db=certs, dbx=[self.keys["revoked"].der, *digests], enforce=enforce)
+        return boot(self.kernel, list(self.jobs()), db=certs, dbx=[self.keys["revoked"].der, *digests], enforce=enforce,
+                    preload=[guest.EFIVARFS], trees={".": self.tree})
+
+    def label(self, state, enforce):
+        return f"{self.kernel.label} {state}, {'' if enforce else 'not '}enforcing"
 
     def cells(self, enforce, answers):
         """[(row, what the kernel says, the cell, its answer)]"""
         for state, abilities, _, rows in self.states():
-            label = f"{self.kernel.label} {state}, {'' if enforce else 'not '}enforcing"
             for row in rows:
                 says = oracle.checked(row, row.kernel(abilities))
                 answer = answers[f"{state}: {row.id}"]
-                cell = oracle.compared("stock", label, row, says, enforce, self.verdicts[row.id], answer)
+                cell = oracle.compared("stock", self.label(state, enforce), row, says, enforce, self.verdicts[row.id],
+                                       answer)
                 yield row, says, cell, answer
+
+    def guesses(self, enforce, answers):
+        """What was predicted inside that boot, before each state's modules were loaded."""
+        for state, abilities, _, rows in self.states():
+            told = guest.predictions(guest.text(answers[f"predict {state}"]))
+            for row in rows:
+                yield predict.Guess(self.label(state, enforce), row.group, row.name, row.kernel(abilities),
+                                    answers[f"{state}: {row.id}"], told.get(self.inside(row)), enforce,
+                                    row.verdict != "no module", row.mark(abilities))
+            if state == FIRST:
+                for job in self.twins:
+                    yield predict.Guess(self.label(state, enforce), "certificates with one name and number", job.id,
+                                        oracle.LOADS, answers[job.id], told.get(self.inside(job)), enforce,
+                                        mark="" if job.id.endswith("True") else ONE_OF_TWO)
 
 
 def modules_of(answer):
@@ -156,22 +187,14 @@ def judge_keys(subject, answer, enforce):
                      if facts.get(name) != value]
 
 
-def claim_cells(tap, label, cells):
-    """A claim a group."""
-    groups = {}
-    for cell in cells:
-        groups.setdefault(cell.group, []).append(cell)
-    for group, members in groups.items():
-        tap.claim(f"{label}: {group}: {len(members)} cases",
-                  [f"{cell.case}: expected {cell.expected}; found {cell.found}" for cell in members if not cell.agrees])
-
-
 def claim_boot(tap, report, subject, enforce, answers):
     found = list(subject.cells(enforce, answers))
     for _, _, cell, _ in found:
         report.add(cell)
     for kernel in dict.fromkeys(cell.kernel for _, _, cell, _ in found):
         claim_cells(tap, kernel, [cell for _, _, cell, _ in found if cell.kernel == kernel])
+    guesses = list(subject.guesses(enforce, answers))
+    predict.claim(tap, report, guesses)
 
     def judge_dump(answer):
         return judge_keys(subject, answer, enforce)
@@ -182,6 +205,7 @@ def claim_boot(tap, report, subject, enforce, answers):
     tap.claim(f"{label}: doubt: wrong answers are found",
               doubt.doubt_cells(found, enforce, subject.verdicts) + doubt.doubt_twins(judge_twins, answers)
               + doubt.doubt_keys(judge_dump, answers["keys"]))
+    return guesses
 
 
 def check(tap, report):
@@ -195,6 +219,8 @@ def check(tap, report):
             answers = list(pool.map(lambda one: one[0].boot(one[1]), boots))
         for subject in subjects:
             tap.claim(f"{subject.kernel.label}: how status ends", subject.faults)
+        guesses = []
         for (subject, enforce), answer in zip(boots, answers):
-            claim_boot(tap, report, subject, enforce, answer)
+            guesses += claim_boot(tap, report, subject, enforce, answer)
+        tap.claim(f"predict: at least {LEAST}", [f"{len(guesses)} only"] if len(guesses) < LEAST else [])
         tap.claim("doubt: a boot that tells nothing is an error", doubt.doubt_boots(subjects[0].kernel))

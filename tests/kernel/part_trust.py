@@ -7,29 +7,29 @@ import glob
 import json
 import os
 import re
-import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 import asking
+import guest
 import judge
 import kernels
 import oracle
+import predict
 import varstore
 from asking import Ask
 from boot import TOP, Job, dumped
 from part_secureboot import sign_kernel
-from part_stock import claim_cells
-from report import Cell
-from signing import PROGRAM, make_keys, program, signed
+from report import Cell, claim_cells
+from signing import make_keys, program, signed
 
 MODULE = "nls_utf8"
-EFIVARFS = "efivarfs"  # Debian's kernels have it as a module
 OWNER, REVOKED, IN_MOK, IN_MOK_NEW, STRANGER = "rsa", "revoked", "pair", "ec_sha512", "other"
 # 6.1 has no ECDSA, and does not take such a certificate.
 IN_DB = (OWNER, "rsa3072", "ec", REVOKED)
 SIGNERS = (*IN_DB, IN_MOK, IN_MOK_NEW, STRANGER)
 LISTS = {"db": IN_DB, "dbx": (REVOKED,), "MOK": (IN_MOK,), "MokNew": (IN_MOK_NEW,)}
+ASKED = (".builtin_trusted_keys", ".secondary_trusted_keys", ".machine", ".platform")  # in this order
 DIGEST = bytes(range(32))  # in dbx: no file's that is loaded here
 HOST, INSIDE = "from its files", "from inside"
 # crypto/asymmetric_keys/x509_public_key.c: "SUBJECT: KEY ID: X509.rsa LAST8 []"
@@ -80,27 +80,6 @@ def key_id(key):
     return out.decode().splitlines()[-1].strip().replace(":", "").lower()
 
 
-def files_of(kernel, root):
-    """Image and config, below ROOT."""
-    names = (f"{folder}/{name}" for folder, suffix in (("boot", f"-{kernel.release}"),
-                                                       (f"lib/modules/{kernel.release}", ""))
-             for name in (f"vmlinuz{suffix}", f"config{suffix}"))
-    return [name for name in names if os.path.exists(os.path.join(root, name))]
-
-
-def plant(kernel, root, folder):
-    """A tree in which the program runs, and finds the kernel."""
-    status, out, err = judge.run(["ldd", PROGRAM])
-    if status:
-        raise judge.Fault(f"ldd {PROGRAM}: {err}")
-    pairs = [(PROGRAM, "kernel-sign"), *((path, path[1:]) for path in re.findall(r"(/\S+) \(0x", out.decode()))]
-    pairs += [(os.path.join(root, name), name) for name in files_of(kernel, root)]
-    os.makedirs(os.path.join(folder, "lib/modules", kernel.release))
-    for source, name in pairs:
-        os.makedirs(os.path.dirname(os.path.join(folder, name)), exist_ok=True)
-        shutil.copy(source, os.path.join(folder, name))
-
-
 def no_revocation_list(root):
     """By its config: so what it has in dbx of certificates is for the firmware only."""
     configs = glob.glob(f"{root}/boot/config-*") + glob.glob(f"{root}/lib/modules/*/config")
@@ -141,10 +120,11 @@ class Subject:
         self.kernel, self.root = kernels.stock(state.suite), os.path.join(TOP, state.suite, "root")
         self.label = f"trust, {self.kernel.label}, {state.name}"
         self.names = {key: name for name, key in ids.items()}
-        self.write_variables()
+        self.efivars, self.tree = os.path.join(self.folder, "efivars"), os.path.join(self.folder, "tree")
+        varstore.show([*varstore.trusting(**self.trusting()), self.pending()], self.efivars, state.secure)
         self.plain = self.trust()
-        self.host = self.trust("--efivars", os.path.join(self.folder, "efivars"))
-        plant(self.kernel, self.root, os.path.join(self.folder, "tree"))
+        self.host = self.trust("--efivars", self.efivars)
+        guest.plant(self.kernel, self.root, self.tree)
 
     def pending(self):
         return varstore.Variable("MokNew", varstore.SHIM, varstore.lists([self.keys[IN_MOK_NEW].der]))
@@ -153,15 +133,6 @@ class Subject:
         """db, dbx, MOK, as boot() takes them."""
         listed = {name: [self.keys[key].der for key in keys] for name, keys in LISTS.items()}
         return {"db": listed["db"], "dbx": [*listed["dbx"], DIGEST], "mok": listed["MOK"]}
-
-    def write_variables(self):
-        """As efivarfs shows them."""
-        folder = os.path.join(self.folder, "efivars")
-        os.makedirs(folder)
-        secure = varstore.Variable("SecureBoot", varstore.GLOBAL, bytes([self.state.secure]))
-        for variable in [*varstore.trusting(**self.trusting()), self.pending(), secure]:
-            with open(os.path.join(folder, f"{variable.name}-{variable.vendor}"), "wb") as file:
-                file.write(variable.attributes.to_bytes(4, "little") + variable.data)
 
     def trust(self, *options):
         return told(*program("trust", "--root", self.root, "-k", self.kernel.release, "--json", *options))
@@ -175,20 +146,45 @@ class Subject:
                     self.state.lockdown, self.state.refuses()) for name in SIGNERS]
 
     def boot(self):
-        others = [Job("dump", "dump"), Job("trust", "exec", root="tree", argv=("/kernel-sign", "trust", "--json"))]
+        asks = self.asks()
+        files = guest.Files(self.tree, [one.job for one in asks])
+        others = [Job("dump", "dump"), Job("trust", "exec", root="tree", argv=("/kernel-sign", "trust", "--json")),
+                  *files.both(self.kernel, "tree")]
         kernel, options = self.kernel, self.trusting() | self.state.options()
         if self.state.secure:
             owner = self.keys[OWNER]
             kernel = sign_kernel(kernel, owner, self.folder)
             # boot() puts the owner into db itself
             options |= {"secure": owner.der, "db": [path for path in options["db"] if path != owner.der]}
-        found, answers = asking.ask("trust", self.label, kernel, self.asks(), others, preload=[EFIVARFS],
-                                    trees={"tree": os.path.join(self.folder, "tree")}, variables=[self.pending()],
-                                    **options)
+        found, answers = asking.ask("trust", self.label, kernel, asks, others, preload=[guest.EFIVARFS],
+                                    trees={"tree": self.tree}, variables=[self.pending()], **options)
         answer = answers["trust"]
-        # Long lines come in pieces.
-        inside = told(answer.status, "".join(answer.output))
-        return found, Evidence(self.plain, self.host, inside, answers["dump"])
+        inside = told(answer.status, guest.text(answer), "\n".join(answer.errors))
+        return found, Evidence(self.plain, self.host, inside, answers["dump"]), files, answers
+
+    def predictions(self, files, answers):
+        """{who looks: {job's id: what is told}}"""
+        return {INSIDE: files.told(guest.text(answers["status"])), HOST: files.on_host(self.kernel, self.efivars)}
+
+    def guesses(self, found, told):
+        for who, these in told.items():
+            not_running = predict.NOT_RUNNING if who == HOST and not self.state.secure else ""
+            yield predict.of_asks(f"{self.kernel.label}, {self.state.name}, {who}", found, these,
+                                  conditional=not_running)
+
+    def deciding_cells(self, told, dump):
+        """The certificate by which a module is said to load is its signer's, from a list where that was put, in a
+        keyring where it is."""
+        for who, these in told.items():
+            for name in SIGNERS:
+                load = these[f"by {name}"]["load"]
+                rings = [ring for ring in ASKED if self.ids[name] in members(dump, ring)]
+                origins = [origin for origin in ("db", "MOK") if name in LISTS[origin]]
+                expected = (name, origins, rings) if rings else (None, [None], [None])
+                cert = load["certificate"]
+                found = self.names.get(cert["key_id"], cert) if cert else None, [load["from"]], [load["keyring"]]
+                yield Cell(predict.PART, f"{self.kernel.label}, {self.state.name}, {who}", "certificate that decides",
+                           f"by {name}", str(expected), str(found))
 
     def text(self, key_ids):
         return ", ".join(sorted(self.names.get(key, key) for key in key_ids)) or "none"
@@ -310,6 +306,27 @@ def doubt(subject, evidence):
     return faults + ([] if len(tries) > 100 else [f"no more than {len(tries)} to doubt"])
 
 
+def doubt_deciding(subject, told, dump):
+    """What goes through of certificates that are others'."""
+    wrong = {"certificate": {"key_id": "00"}, "from": NEVER, "keyring": NEVER}
+    for who in told:
+        for name in SIGNERS:
+            for field, value in wrong.items():
+                changed = copy.deepcopy(told)
+                changed[who][f"by {name}"]["load"][field] = value
+                if all(cell.agrees for cell in subject.deciding_cells(changed, dump)):
+                    yield f"went through: {who}, by {name}: another {field}"
+
+
+def claim_deciding(tap, report, subject, told, dump):
+    cells = list(subject.deciding_cells(told, dump))
+    for cell in cells:
+        report.add(cell)
+    claim_cells(tap, f"predict, {subject.label}", cells)
+    tap.claim(f"predict, {subject.label}: doubt: other certificates are found",
+              list(doubt_deciding(subject, told, dump)))
+
+
 def check(tap, report):
     with tempfile.TemporaryDirectory(prefix="trust.") as folder:
         keys = make_keys(os.path.join(folder, "keys"), ((), ("more",)))
@@ -317,10 +334,15 @@ def check(tap, report):
         subjects = [Subject(state, keys, ids, folder) for state in STATES]
         with ThreadPoolExecutor(2) as pool:
             boots = list(pool.map(Subject.boot, subjects))
-        for subject, (found, evidence) in zip(subjects, boots):
+        for subject, (found, evidence, files, answers) in zip(subjects, boots):
             cells = [*subject.cells(evidence), *(cell for _, cell, _ in found)]
             for cell in cells:
                 report.add(cell)
             claim_cells(tap, subject.label, cells)
             tap.claim(f"{subject.label}: doubt: wrong answers are found",
                       asking.doubt(found) + doubt(subject, evidence))
+            told = subject.predictions(files, answers)
+            for guesses in subject.guesses(found, told):
+                predict.claim(tap, report, guesses)
+            claim_deciding(tap, report, subject, told, evidence.dump)
+            tap.claim(f"{subject.label}: status and verify predict the same", files.judge_both(answers))

@@ -22,6 +22,16 @@ class Cell:
         return self.expected == self.found
 
 
+def claim_cells(tap, label, cells):
+    """A claim a group."""
+    groups = {}
+    for cell in cells:
+        groups.setdefault(cell.group, []).append(cell)
+    for group, members in groups.items():
+        tap.claim(f"{label}: {group}: {len(members)} cases",
+                  [f"{cell.case}: expected {cell.expected}; found {cell.found}" for cell in members if not cell.agrees])
+
+
 class Report:
     def __init__(self):
         self.cells = []

@@ -2,6 +2,7 @@
 """Variables of a UEFI firmware, as they stand in OVMF's flash: signature lists (UEFI specification 2.10, 32.4.1)
 in authenticated variables (EDK2: MdeModulePkg/Include/Guid/VariableFormat.h)."""
 import dataclasses
+import os
 import struct
 import uuid
 
@@ -69,6 +70,14 @@ def trusting(db=(), dbx=(), mok=(), owner=None):
               for name, members in (("db", db), ("dbx", dbx)) if members]
     # shim makes it anew in each boot, and so the kernel takes it for shim's.
     return found + [Variable("MokListRT", SHIM, lists(mok))] * bool(mok)
+
+
+def show(variables, folder, secure=False):
+    """Into FOLDER, as efivarfs shows them; the firmware tells whether there is Secure Boot."""
+    os.makedirs(folder)
+    for variable in [*variables, Variable("SecureBoot", GLOBAL, bytes([secure]))]:
+        with open(os.path.join(folder, f"{variable.name}-{variable.vendor}"), "wb") as file:
+            file.write(variable.attributes.to_bytes(4, "little") + variable.data)
 
 
 def flash(variables, empty=None):
