@@ -292,35 +292,25 @@ static void import_step(const struct situation *s, struct steps *steps)
 	add_step(steps, command, then);
 }
 
-/* What there is to do where mokutil does not help; COMMAND is none. */
+/* What there is to do where mokutil does not help: no command, only words. */
 static void other_trust_step(const struct situation *s, struct steps *steps)
 {
 	const char *cert = s->cert ? s->cert : NEW_DIR "/mok.pub";
+	const char *before, *after;
 	KS_STRING why = NULL;
 
-	if (strstr(s->trust->enforced_why, "CONFIG_"))
-		steps->ok =
-			steps->ok &&
-			ks_string_print(&why, steps->err,
-					"the kernel's build demands signatures: build it with "
-					"%s in CONFIG_SYSTEM_TRUSTED_KEYS, or enrol that in the "
-					"firmware's db",
-					cert);
-	else if (s->trust->enforced == KS_UNKNOWN)
-		steps->ok =
-			steps->ok &&
-			ks_string_print(&why, steps->err,
-					"if the kernel will enforce signatures, it has to trust "
-					"%s: under Secure Boot by mokutil --import",
-					cert);
-	else
-		steps->ok =
-			steps->ok &&
-			ks_string_print(&why, steps->err,
-					"machine owner keys count under Secure Boot only: turn "
-					"that on and enrol %s, or take module.sig_enforce=1 and "
-					"lockdown= off the kernel's command line, and restart",
-					cert);
+	if (s->trust->is_forced) {
+		before = "the kernel's build demands signatures: build it with ";
+		after = " in CONFIG_SYSTEM_TRUSTED_KEYS, or enrol that in the firmware's db";
+	} else if (s->trust->enforced == KS_UNKNOWN) {
+		before = "if the kernel will enforce signatures, it has to trust ";
+		after = ": under Secure Boot by mokutil --import";
+	} else {
+		before = "machine owner keys count under Secure Boot only: turn that on and enrol ";
+		after = ", or take module.sig_enforce=1 and lockdown= off the kernel's command "
+			"line, and restart";
+	}
+	steps->ok = steps->ok && ks_string_print(&why, steps->err, "%s%s%s", before, cert, after);
 	add_step(steps, NULL, why ? why : "");
 }
 

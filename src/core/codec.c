@@ -12,6 +12,23 @@ static const struct ks_codec *const table[] = {
 
 enum { TABLE_LEN = sizeof(table) / sizeof(table[0]) };
 
+const struct ks_codec *ks_codec_of_image(struct ks_view file, const char **name)
+{
+	static const struct ks_codec *const codecs[] = { &ks_codec_gzip, &ks_codec_xz,
+							 &ks_codec_zstd, &ks_codec_lz4,
+							 &ks_codec_lzma };
+
+	*name = NULL;
+	for (size_t i = 0; i < sizeof(codecs) / sizeof(*codecs); i++)
+		if (ks_view_starts_with(file, codecs[i]->magic, codecs[i]->magic_len))
+			return codecs[i];
+	if (ks_view_starts_with(file, "BZh", 3))
+		*name = "bzip2";
+	else if (ks_view_starts_with(file, "\x89LZO", 4))
+		*name = "lzo";
+	return NULL;
+}
+
 const struct ks_codec *ks_codec_by_magic(struct ks_view file)
 {
 	for (size_t i = 0; i < TABLE_LEN; i++) {

@@ -66,6 +66,12 @@ extern const struct ks_codec ks_codec_zstd;
 extern const struct ks_codec ks_codec_lzma;
 extern const struct ks_codec ks_codec_lz4;
 
+/*
+ * What these bytes are packed with, of all that kernels and initramfs images are packed with; NULL
+ * and *NAME, static, for what is known and not read (bzip2, lzo), both NULL for anything else.
+ */
+const struct ks_codec *ks_codec_of_image(struct ks_view file, const char **name);
+
 /* The container that these bytes are; ks_codec_none where no magic matches.  Never NULL. */
 const struct ks_codec *ks_codec_by_magic(struct ks_view file);
 

@@ -62,27 +62,6 @@ static bool is_kernel(struct ks_view file)
 	       (has_at(file, 0, "MZ") && has_at(file, IMAGE_MAGIC, "\xcd\x23\x82\x81"));
 }
 
-static const struct ks_codec *find_codec(struct ks_view payload)
-{
-	static const struct ks_codec *const codecs[] = { &ks_codec_gzip, &ks_codec_xz,
-							 &ks_codec_zstd, &ks_codec_lz4,
-							 &ks_codec_lzma };
-
-	for (size_t i = 0; i < sizeof(codecs) / sizeof(*codecs); i++)
-		if (ks_view_starts_with(payload, codecs[i]->magic, codecs[i]->magic_len))
-			return codecs[i];
-	return NULL;
-}
-
-static bool fail_codec(struct ks_view payload, struct ks_error *err)
-{
-	if (has_at(payload, 0, "BZh"))
-		return ks_fail(err, KS_ERR_UNSUPPORTED, "a kernel packed with bzip2");
-	if (has_at(payload, 0, "\x89LZO"))
-		return ks_fail(err, KS_ERR_UNSUPPORTED, "a kernel packed with lzo");
-	return ks_fail(err, KS_ERR_INPUT, "not a kernel image, or packed in an unknown way");
-}
-
 /*
  * The build puts the unpacked size behind every payload but gzip's, which has one of its own; only
  * a bzImage's header counts it as payload (with_size).
@@ -90,11 +69,15 @@ static bool fail_codec(struct ks_view payload, struct ks_error *err)
 static bool unpack(struct ks_view payload, bool with_size, size_t limit, struct ks_buf *kernel,
 		   struct ks_error *err)
 {
-	const struct ks_codec *codec = find_codec(payload);
+	const char *name;
+	const struct ks_codec *codec = ks_codec_of_image(payload, &name);
 	size_t size = 0;
 
+	if (name)
+		return ks_fail(err, KS_ERR_UNSUPPORTED, "a kernel packed with %s", name);
 	if (!codec)
-		return fail_codec(payload, err);
+		return ks_fail(err, KS_ERR_INPUT,
+			       "not a kernel image, or packed in an unknown way");
 	with_size = with_size && codec != &ks_codec_gzip;
 	if (with_size && payload.len < SIZE_WORD)
 		return ks_fail(err, KS_ERR_INPUT, "payload of %zu bytes", payload.len);

@@ -258,19 +258,13 @@ static bool read_archives(struct walk *w, struct ks_view data, size_t *at, struc
 
 static bool find_codec(struct ks_view rest, const struct ks_codec **codec, struct ks_error *err)
 {
-	static const struct ks_codec *const codecs[] = { &ks_codec_gzip, &ks_codec_xz,
-							 &ks_codec_zstd, &ks_codec_lz4,
-							 &ks_codec_lzma };
+	const char *name;
 
-	for (size_t i = 0; i < sizeof(codecs) / sizeof(*codecs); i++) {
-		*codec = codecs[i];
-		if (ks_view_starts_with(rest, codecs[i]->magic, codecs[i]->magic_len))
-			return true;
-	}
-	if (ks_view_starts_with(rest, "BZh", 3))
-		return ks_fail(err, KS_ERR_UNSUPPORTED, "an initramfs packed with bzip2");
-	if (ks_view_starts_with(rest, "\x89LZO", 4))
-		return ks_fail(err, KS_ERR_UNSUPPORTED, "an initramfs packed with lzo");
+	*codec = ks_codec_of_image(rest, &name);
+	if (*codec)
+		return true;
+	if (name)
+		return ks_fail(err, KS_ERR_UNSUPPORTED, "an initramfs packed with %s", name);
 	return ks_fail(err, KS_ERR_INPUT, "neither a cpio archive nor packed in a known way");
 }
 

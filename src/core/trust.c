@@ -651,7 +651,8 @@ static bool find_enforcement(const struct ks_trust_search *s, struct ks_trust *t
 		trust->module_sig = trust->revocation = KS_UNKNOWN;
 	if (trust->module_sig == KS_NO)
 		return enforces(trust, KS_NO, 0, "CONFIG_MODULE_SIG is not set", err);
-	if (force == KS_YES)
+	trust->is_forced = force == KS_YES;
+	if (trust->is_forced)
 		return enforces(trust, KS_YES, EKEYREJECTED, "CONFIG_MODULE_SIG_FORCE is set", err);
 	return s->is_running ? ask_running(s, trust, err) : ask_config(s, trust, err);
 }

@@ -66,6 +66,7 @@ struct ks_trust {
 	enum ks_answer module_sig; /* CONFIG_MODULE_SIG */
 	enum ks_answer enforced;
 	char *enforced_why; /* never NULL */
+	bool is_forced;	    /* CONFIG_MODULE_SIG_FORCE: nobody can tell it otherwise */
 	int enforced_errno; /* that a refused module gets for it; 0 where that is unknown */
 	enum ks_answer secure_boot;
 	char *lockdown; /* "none", "integrity", "confidentiality"; NULL where it cannot be seen */
