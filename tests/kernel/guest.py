@@ -92,12 +92,8 @@ class Files:
         return {name: found.get(path) for name, path in self.names.items()}
 
     def on_host(self, kernel, efivars):
-        """The same by a look at the files of a kernel that does not run, and at variables."""
-        status, out, err = program("status", "--json", "--root", self.tree, "--efivars", efivars, "-k", kernel.release,
-                                   *self.names.values())
-        if status or err:
-            raise judge.Fault(f"status: exit status {status}: {err}{out[-500:]}")
-        return self.told(out)
+        found = on_host(self.tree, kernel, efivars, self.names.values())
+        return {name: found.get(path) for name, path in self.names.items()}
 
     def both(self, kernel, root="."):
         """The jobs that ask status and verify, in the guest."""
@@ -134,3 +130,13 @@ def predictions(said):
         return {module["path"]: module for module in json.loads(said)["modules"]}
     except (ValueError, KeyError, TypeError):
         raise judge.Fault(f"no predictions: {said[-500:]}") from None
+
+
+def on_host(tree, kernel, efivars, files):
+    """{path: what was told of it} by a look at the files of a kernel that does not run, and at variables; FILES are
+    below TREE."""
+    status, out, err = program("status", "--json", "--root", tree, "--efivars", efivars, "-k", kernel.release, *files)
+    found = predictions(out)
+    if status != any(module["error"] for module in found.values()):
+        raise judge.Fault(f"status: exit status {status}: {err}")
+    return found

@@ -10,7 +10,7 @@ PART = "predict"
 AN_ERROR = "an error"  # of the program's: this is no module; of the kernel's: any
 UNKNOWN = "unknown"
 NOT_RUNNING = "it does not run: whether it enforces is for its next command line to say"
-UNKNOWN_SHARE = 0.02  # of all predictions
+LEAST, UNKNOWN_SHARE = 600, 0.02  # predictions, and those of them that may be "unknown"
 FIELDS = ("verdict", "enforced", "errno", "cause")
 # Each of which a prediction could say as well.
 WORDS = {
@@ -102,7 +102,7 @@ class Guess:
 
 
 def of_asks(kernel, found, told, mark="", conditional=""):
-    """Guesses of what asking.ask() FOUND; TOLD is {job's id: what the program told}; MARK and CONDITIONAL are of all."""
+    """Guesses of what asking.ask() FOUND; TOLD is {job's id: what the program told}. MARK and CONDITIONAL are all's."""
     return [Guess(kernel, one.group, one.job.id, one.says, answer, told.get(one.job.id), one.enforce or one.lockdown,
                   one.is_module, mark or one.mark, conditional) for one, _, answer in found]
 
@@ -151,9 +151,9 @@ def claim(tap, report, guesses):
 
 def judge_sum(cells):
     """Faults in all predictions of a run together."""
-    unknown = [cell for cell in cells if cell.expected == UNKNOWN]
-    too_many = len(unknown) > len(cells) * UNKNOWN_SHARE
-    return [f"{len(unknown)} of {len(cells)} are unknown"] * too_many
+    unknown = sum(cell.expected == UNKNOWN for cell in cells)
+    faults = [] if len(cells) >= LEAST else [f"{len(cells)} are less than {LEAST}"]
+    return faults + ([f"{unknown} of {len(cells)} are unknown"] if unknown > len(cells) * UNKNOWN_SHARE else [])
 
 
 def summary(cells):
