@@ -25,6 +25,8 @@ struct run {
 	struct report_table *table;  /* else, but for the long form */
 	size_t count[KS_VERDICT_UNSUPPORTED + 1];
 	size_t total, unreadable;
+	size_t unpredicted;
+	const char *unpredicted_why; /* of the first */
 };
 
 static const char *const columns[] = { "MODULE", "WHERE",  "CONTAINER", "VERDICT",
@@ -217,6 +219,14 @@ static bool tell_long(const struct look *look, struct ks_error *err)
 	return true;
 }
 
+static void count_unpredicted(struct run *run, const struct ks_facts *facts)
+{
+	if (!facts->is_predicted || facts->prediction.fate != KS_FATE_UNKNOWN)
+		return;
+	if (!run->unpredicted++)
+		run->unpredicted_why = facts->prediction.why;
+}
+
 static void each(void *ctx, const struct look *look)
 {
 	struct run *run = ctx;
@@ -226,10 +236,12 @@ static void each(void *ctx, const struct look *look)
 	if (!is_wanted(run->args, look))
 		return;
 	run->total++;
-	if (look->facts)
+	if (look->facts) {
 		run->count[look->facts->inspection.verdict]++;
-	else
+		count_unpredicted(run, look->facts);
+	} else {
 		run->unreadable++;
+	}
 	if (look->facts && look->facts->inspection.fault)
 		report_warning("%s: %s signature: %s", look->found->path,
 			       ks_verdict_name(look->facts->inspection.verdict),
@@ -257,6 +269,9 @@ static void summarize(const struct run *run)
 		used += snprintf(text + used, sizeof(text) - (size_t)used, ", %zu unreadable",
 				 run->unreadable);
 	report_line("%zu module%s%.*s", run->total, run->total == 1 ? "" : "s", used, text);
+	if (run->unpredicted)
+		report_line("whether %zu of them load%s is unknown: %s", run->unpredicted,
+			    run->unpredicted == 1 ? "s" : "", run->unpredicted_why);
 }
 
 /* What DKMS will install without anybody's looking, where somebody is meant to. */
