@@ -122,9 +122,10 @@ static bool differs(const struct comparison *c, size_t i)
 
 	if (item->is_found == KS_UNKNOWN)
 		return false;
+	/* Where nobody knows what to expect, or what is there, nothing differs. */
 	if (expected != KS_KEYRING_COUNT)
-		/* Where nobody knows what to expect, nothing differs from it. */
 		return (item->counts == KS_YES || item->is_unseen) &&
+		       c->trust->rings.is_known[expected] &&
 		       (item->is_found == KS_NO || item->found != expected);
 	/* What is refused may well be there. */
 	return item->is_found == KS_YES && (!item->why || strcmp(item->why, "refused") != 0) &&

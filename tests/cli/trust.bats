@@ -207,7 +207,7 @@ fact() { jq -r ".kernels[].$1" <<<"$output"; }
 	warns 'takes no operand'
 }
 
-# on_this_kernel ROLE [ARGUMENT...]: trust --json about the kernel that runs here, in a root of its own
+# on_this_kernel ROLE [ARGUMENT...]: trust about the kernel that runs here, in a root of its own
 # with nothing but the program, that kernel's image and config, and the host's /proc. ROLE is "root" or
 # "nobody".
 on_this_kernel() {
@@ -221,7 +221,7 @@ on_this_kernel() {
 	run --separate-stderr "${own[@]}" sh -c '
 		mount --rbind /proc "$1/proc"
 		shift
-		exec chroot "$@"' sh "$root" "${as[@]}" "$root" /kernel-sign trust --json "$@"
+		exec chroot "$@"' sh "$root" "${as[@]}" "$root" /kernel-sign trust "$@"
 }
 
 # The tree of on_this_kernel: image and config of the running kernel, as if rsa and ec were compiled in.
@@ -245,7 +245,7 @@ this_kernel() {
 	this_kernel
 	[ "$(id -u)" = 0 ] || skip "the kernel shows its keyrings to root only"
 	grep -q ' keyring  *\.builtin_trusted_keys: ' /proc/keys || skip "it does not even show them to root"
-	on_this_kernel root
+	on_this_kernel root --json
 	ended 0
 	[[ $stderr != *"without libkeyutils"* ]] || skip "built without libkeyutils"
 	[ "$(fact running)" = true ]
@@ -255,13 +255,19 @@ this_kernel() {
 	[ "$(jq -r '[.kernels[].certificates[].keyring] | join(" ")' <<<"$output")" = 'none none' ]
 	[ "$(accepted rsa builtin) $(accepted ec builtin)" = 'no no' ]
 	[[ $(fact 'differences | join(" ")') == *'the rsa key: '*'expected in .builtin_trusted_keys, is in no keyring'* ]]
+	on_this_kernel root
+	ended 0
+	says '^image and keyring agree: no$'
+	says '^differs: the rsa key: [0-9a-f]+: from builtin: expected in .builtin_trusted_keys, is in no keyring$'
+	says ' KEYRING$'
+	says '^CN=the rsa key +builtin +no \(keyrings\) +[0-9a-f]+ +none$'
 }
 
 @test "whoever may not see keyrings is told so, and what the rule says" {
 	this_kernel
 	# shellcheck disable=SC2016 # for the other shell
 	not nobody sh -c 'grep -q " keyring  *\.builtin_trusted_keys: " /proc/keys'
-	on_this_kernel nobody
+	on_this_kernel nobody --json
 	ended 0
 	[[ $stderr != *"without libkeyutils"* ]] || skip "built without libkeyutils"
 	warns "not seen: the kernel's keyrings: /proc/keys does not show them"

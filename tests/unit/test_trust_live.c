@@ -443,7 +443,7 @@ static void elsewhere_than_the_rule_says(void **state)
 
 static void in_several_keyrings(void **state)
 {
-	KS_TRUST trust = { 0 }, unexpected = { 0 };
+	KS_TRUST trust = { 0 }, unexpected = { 0 }, unseen = { 0 };
 
 	(void)state;
 	write_machine(DEBIAN);
@@ -456,6 +456,13 @@ static void in_several_keyrings(void **state)
 	secure_boot("\0");
 	find(true, &unexpected);
 	assert_item(&unexpected, KS_ORIGIN_MOK, 3, KS_YES, ".machine");
+
+	/* It may be where it is expected as well. */
+	secure_boot("\1");
+	denied[KS_KEYRING_PLATFORM] = EACCES;
+	find(true, &unseen);
+	assert_item(&unseen, KS_ORIGIN_DB, 2, KS_YES, ".secondary_trusted_keys");
+	assert_int_equal(unseen.differences.count, 0);
 }
 
 /* The kernel's config says that it cannot use such a key; then it should not have it. */
