@@ -184,8 +184,8 @@ bool look_reader(const struct look *look, char **text, struct ks_error *err)
 
 	if (codec == &ks_codec_none)
 		return ks_string_copy(text, "yes", err);
-	if (look->facts->objection && look->facts->objection != ks_codec_no_content_size)
-		return ks_string_print(text, err, "no (%s)", look->facts->objection);
+	if (look->facts->objection && look->facts->objection != &ks_codec_no_content_size)
+		return ks_string_print(text, err, "no (%s)", look->facts->objection->text);
 	if (look->reader == KS_READER_UNKNOWN)
 		return ks_string_copy(text, "unknown (no kernel config found)", err);
 	if (!reads)
@@ -249,8 +249,8 @@ bool look_notes(const struct look *look, char **text, struct ks_error *err)
 	    !add_counted(&notes, in->signature.certificates, "certificates embedded, not trusted",
 			 err) ||
 	    !add_counted(&notes, in->padding, "bytes behind the message", err) ||
-	    !add_note(&notes, look->facts->objection == ks_codec_no_content_size,
-		      ks_codec_no_content_size, err) ||
+	    !add_note(&notes, look->facts->objection == &ks_codec_no_content_size,
+		      ks_codec_no_content_size.text, err) ||
 	    !add_note(&notes, in->indefinite, "BER with indefinite lengths, not DER", err))
 		return false;
 	ks_strings_join(&notes, joined, sizeof(joined));
@@ -344,7 +344,7 @@ static void put_facts(struct json_object *o, const struct look *look)
 	put(o, "verdict", ks_verdict_name(in->verdict));
 	put(o, "fault", in->fault);
 	put(o, "container", facts->codec->name);
-	put(o, "container_objection", facts->objection);
+	put(o, "container_objection", facts->objection ? facts->objection->text : NULL);
 	put_made(o, "kernel_reads_container", look, look_reader);
 	put_number(o, "file_size", facts->file_size);
 	put_number(o, "content_size", facts->content_size);

@@ -125,7 +125,7 @@ static bool none_pack(struct ks_view plain, struct ks_buf *file, struct ks_error
 }
 
 /* The kernel takes a plain module by another way, without this reader. */
-static const char *none_objection(struct ks_view file)
+static const struct ks_objection *none_objection(struct ks_view file)
 {
 	(void)file;
 	return NULL;

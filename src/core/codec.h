@@ -11,6 +11,19 @@
 
 #include "base/buf.h"
 
+/* What the kernel's own reader does where it does not take a container as it is. */
+enum ks_reading {
+	KS_READS_ALL, /* nothing is wrong for it; but for kmod 34, see ks_codec_no_content_size */
+	KS_READS_NOTHING, /* the call fails with EINVAL */
+	KS_READS_PART,	  /* the first stream, frame or member, as if that were all */
+	KS_READS_MAYBE,	  /* it depends on how that kernel was built */
+};
+
+struct ks_objection {
+	const char *text; /* in plain words */
+	enum ks_reading reading;
+};
+
 struct ks_codec {
 	const char *name;   /* as shown to people and in JSON: "none", "gzip", "xz", "zstd" */
 	const char *suffix; /* behind ".ko": "", ".gz", ".xz", ".zst" */
@@ -40,16 +53,16 @@ struct ks_codec {
 	/*
 	 * What the kernel's own reader (kernel/module/decompress.c: finit_module with
 	 * MODULE_INIT_COMPRESSED_FILE) would not take, or would lose, in FILE, which unpack
-	 * accepts: one static short text in plain words, the weightiest if there are several;
+	 * accepts: one static object, the weightiest if there are several;
 	 * NULL if there is nothing.  For what unpack refuses the answer means nothing, but asking
 	 * is safe.  Allocates no more than a multiple of FILE's index, and decodes content only
 	 * where gzip leaves no other way, and then at most 1 GiB of it.
 	 */
-	const char *(*objection)(struct ks_view file);
+	const struct ks_objection *(*objection)(struct ks_view file);
 };
 
 /* The one objection that is kmod 34's and not a kernel's: a zstd frame without content size. */
-extern const char ks_codec_no_content_size[];
+extern const struct ks_objection ks_codec_no_content_size;
 
 /* One object a container; each is defined in the file of its name, "none" in codec.c. */
 extern const struct ks_codec ks_codec_none;

@@ -208,18 +208,29 @@ static bool has_second_member(struct ks_view file)
 	return skip_member(&file) && ks_view_starts_with(file, MEMBER_START, len);
 }
 
+static const struct ks_objection has_extra = {
+	"an extra field in the header, which a kernel refuses", KS_READS_NOTHING
+};
+static const struct ks_objection has_comment = { "a comment in the header, which a kernel refuses",
+						 KS_READS_NOTHING };
+static const struct ks_objection has_header_crc = {
+	"a checksum of the header, which a kernel refuses", KS_READS_NOTHING
+};
+static const struct ks_objection has_second = { "a second member, which a kernel ignores",
+						KS_READS_PART };
+
 /* The kernel's reader steps over ten bytes and a name, and takes what follows for deflate data. */
-static const char *gzip_objection(struct ks_view file)
+static const struct ks_objection *gzip_objection(struct ks_view file)
 {
 	if (file.len < HEADER_MIN)
 		return NULL;
 	if (file.data[3] & FLAG_EXTRA)
-		return "an extra field in the header, which a kernel refuses";
+		return &has_extra;
 	if (file.data[3] & FLAG_COMMENT)
-		return "a comment in the header, which a kernel refuses";
+		return &has_comment;
 	if (file.data[3] & FLAG_CRC)
-		return "a checksum of the header, which a kernel refuses";
-	return has_second_member(file) ? "a second member, which a kernel ignores" : NULL;
+		return &has_header_crc;
+	return has_second_member(file) ? &has_second : NULL;
 }
 
 const struct ks_codec ks_codec_gzip = {

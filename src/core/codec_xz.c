@@ -141,13 +141,24 @@ static void free_options(lzma_filter *chain)
 		free(chain->options);
 }
 
-static const char *check_objection(lzma_check check)
+static const struct ks_objection has_crc64 = { "a CRC64 checksum, which a kernel refuses",
+					       KS_READS_NOTHING };
+static const struct ks_objection has_sha256 = { "a SHA-256 checksum, which a kernel refuses",
+						KS_READS_NOTHING };
+static const struct ks_objection has_second = { "a second stream, which a kernel ignores",
+						KS_READS_PART };
+static const struct ks_objection has_delta = { "a delta filter, which a kernel refuses",
+					       KS_READS_NOTHING };
+/* Kernels have those of the architectures that they were built to read (CONFIG_XZ_DEC_ARM). */
+static const struct ks_objection has_filter = {
+	"a filter other than LZMA2 and x86, which a kernel may refuse", KS_READS_MAYBE
+};
+
+static const struct ks_objection *check_objection(lzma_check check)
 {
-	if (check == LZMA_CHECK_CRC64)
-		return "a CRC64 checksum, which a kernel refuses";
-	if (check == LZMA_CHECK_SHA256)
-		return "a SHA-256 checksum, which a kernel refuses";
-	return NULL;
+	return check == LZMA_CHECK_CRC64  ? &has_crc64 :
+	       check == LZMA_CHECK_SHA256 ? &has_sha256 :
+					    NULL;
 }
 
 static struct ks_view cut_padding(struct ks_view file)
@@ -205,8 +216,17 @@ static bool kernel_knows(const lzma_filter *chain)
 	return chain->id == LZMA_FILTER_LZMA2;
 }
 
+/* No kernel has that one. */
+static bool has_delta_filter(const lzma_filter *chain)
+{
+	while (chain->id != LZMA_VLI_UNKNOWN && chain->id != LZMA_FILTER_DELTA)
+		chain++;
+	return chain->id == LZMA_FILTER_DELTA;
+}
+
 /* Each Block is looked at, as filters may change from one to the next (xz --block-list). */
-static const char *filter_objection(struct ks_view file, const lzma_index *index, lzma_check check)
+static const struct ks_objection *filter_objection(struct ks_view file, const lzma_index *index,
+						   lzma_check check)
 {
 	lzma_filter chain[LZMA_FILTERS_MAX + 1];
 	lzma_index_iter iter;
@@ -215,38 +235,39 @@ static const char *filter_objection(struct ks_view file, const lzma_index *index
 	while (!lzma_index_iter_next(&iter, LZMA_INDEX_ITER_BLOCK)) {
 		lzma_vli at = iter.block.compressed_file_offset;
 		lzma_vli size = iter.block.total_size;
-		bool known;
+		bool known, delta;
 
 		if (at > file.len || size > file.len - at ||
 		    !read_chain(ks_view_of(file.data + at, (size_t)size), check, chain))
 			return NULL;
 		known = kernel_knows(chain);
+		delta = has_delta_filter(chain);
 		free_options(chain);
 		if (!known)
-			return "a filter other than LZMA2 and x86, which a kernel may refuse";
+			return delta ? &has_delta : &has_filter;
 	}
 	return NULL;
 }
 
-static const char *xz_objection(struct ks_view file)
+static const struct ks_objection *xz_objection(struct ks_view file)
 {
 	lzma_stream_flags header;
 	INDEX *index = NULL;
-	const char *text;
+	const struct ks_objection *objection;
 
 	if (file.len < LZMA_STREAM_HEADER_SIZE ||
 	    lzma_stream_header_decode(&header, file.data) != LZMA_OK)
 		return NULL;
-	text = check_objection(header.check);
-	if (text)
-		return text;
+	objection = check_objection(header.check);
+	if (objection)
+		return objection;
 	file = cut_padding(file);
 	index = read_last_index(file);
 	if (!index)
 		return NULL;
 	/* Where the last stream does not start at the front, another one does. */
 	if (lzma_index_file_size(index) < file.len)
-		return "a second stream, which a kernel ignores";
+		return &has_second;
 	return filter_objection(file, index, header.check);
 }
 

@@ -22,7 +22,13 @@ enum {
 #define LEGACY_FIRST 0xfd2fb522u
 #define LEGACY_LAST 0xfd2fb527u
 
-const char ks_codec_no_content_size[] = "no content size: kmod 34 cannot read it";
+const struct ks_objection ks_codec_no_content_size = { "no content size: kmod 34 cannot read it",
+						       KS_READS_ALL };
+static const struct ks_objection has_skippable = {
+	"a skippable frame in front, which a kernel refuses", KS_READS_NOTHING
+};
+static const struct ks_objection has_second = { "a second frame, which a kernel ignores",
+						KS_READS_PART };
 
 static void free_dctx(ZSTD_DCtx **dctx)
 {
@@ -253,17 +259,17 @@ static bool has_second_frame(struct ks_view rest)
 	return ks_view_starts_with(rest, MAGIC, sizeof(MAGIC) - 1);
 }
 
-static const char *zstd_objection(struct ks_view file)
+static const struct ks_objection *zstd_objection(struct ks_view file)
 {
 	if (starts_skippable(file))
-		return "a skippable frame in front, which a kernel refuses";
+		return &has_skippable;
 	if (!ks_view_starts_with(file, MAGIC, sizeof(MAGIC) - 1))
 		return NULL;
 	if (has_second_frame(file))
-		return "a second frame, which a kernel ignores";
+		return &has_second;
 	/* The kernel does without it, but kmod 34 decodes zstd by itself and gives up here. */
 	if (ZSTD_getFrameContentSize(file.data, file.len) == ZSTD_CONTENTSIZE_UNKNOWN)
-		return ks_codec_no_content_size;
+		return &ks_codec_no_content_size;
 	return NULL;
 }
 

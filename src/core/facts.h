@@ -9,7 +9,8 @@
 
 struct ks_facts {
 	const struct ks_codec *codec;
-	const char *objection; /* of a kernel's own reader to the container; or NULL */
+	const struct ks_objection
+		*objection;    /* of a kernel's own reader to the container; or NULL */
 	uint64_t file_size;    /* bytes */
 	uint64_t content_size; /* bytes, decompressed */
 	struct ks_inspection inspection;

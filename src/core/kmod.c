@@ -89,25 +89,33 @@ static bool library_dirs(const char *root, struct ks_strings *dirs, struct ks_er
 	return true;
 }
 
-/* kmod 30 has libkmod.so.2.4.0, kmod 31 has 2.4.1, kmod 33 has 2.5.0 (its Makefile.am). */
-static enum ks_answer by_library(const char *path)
+/* As kmod's Makefile.am has it from release to release. */
+static int by_library(const char *path)
 {
+	static const struct {
+		const char *name;
+		int version;
+	} releases[] = { { "/libkmod.so.2.4.0", 30 },
+			 { "/libkmod.so.2.4.1", 31 },
+			 { "/libkmod.so.2.4.2", 32 },
+			 { "/libkmod.so.2.5.0", 33 },
+			 { "/libkmod.so.2.5.1", 34 } };
 	const char *name = strrchr(path, '/');
-	int minor, micro;
 
-	if (!name || sscanf(name, "/libkmod.so.2.%d.%d", &minor, &micro) != 2)
-		return KS_UNKNOWN;
-	return minor > 4 || (minor == 4 && micro > 0) ? KS_YES : KS_NO;
+	for (size_t i = 0; name && i < sizeof(releases) / sizeof(*releases); i++)
+		if (strcmp(name, releases[i].name) == 0)
+			return releases[i].version;
+	return 0;
 }
 
-bool ks_kmod_hands_over(const char *root, enum ks_answer *answer, struct ks_error *err)
+bool ks_kmod_version(const char *root, int *version, struct ks_error *err)
 {
 	KS_STRINGS dirs = { 0 };
 
-	*answer = KS_UNKNOWN;
+	*version = 0;
 	if (!library_dirs(root, &dirs, err))
 		return false;
-	for (size_t i = 0; i < dirs.count && *answer == KS_UNKNOWN; i++) {
+	for (size_t i = 0; i < dirs.count && !*version; i++) {
 		KS_PLACE place = KS_PLACE_NONE;
 		KS_STRING path = NULL;
 		struct ks_error ignored;
@@ -115,7 +123,7 @@ bool ks_kmod_hands_over(const char *root, enum ks_answer *answer, struct ks_erro
 		if (!ks_string_print(&path, err, "%s/libkmod.so.2", dirs.item[i]))
 			return false;
 		if (ks_place_find(&place, root, path, &ignored))
-			*answer = by_library(place.path);
+			*version = by_library(place.path);
 	}
 	return true;
 }

@@ -8,7 +8,6 @@
 #ifndef KS_CORE_KMOD_H
 #define KS_CORE_KMOD_H
 
-#include "base/answer.h"
 #include "base/buf.h"
 
 /*
@@ -20,11 +19,10 @@ KS_MUST_CHECK bool ks_kmod_lookup(const char *root, const char *dir, const char 
 				  struct ks_error *err);
 
 /*
- * Whether the kmod inside ROOT hands compressed modules to a kernel that reads their format, which
- * came with kmod 31: by the version in the name of its library, libkmod.so.2.X.Y.
+ * The version of the kmod inside ROOT, 30 to 34, by the version in the name of its library,
+ * libkmod.so.2.X.Y; 0 for others, and where there is none to be seen.
  */
-KS_MUST_CHECK bool ks_kmod_hands_over(const char *root, enum ks_answer *answer,
-				      struct ks_error *err);
+KS_MUST_CHECK bool ks_kmod_version(const char *root, int *version, struct ks_error *err);
 
 struct ks_modinfo {
 	bool intree;	/* "intree: Y" */

@@ -74,7 +74,7 @@ bool ks_loader_find(const struct ks_kernel *kernel, const struct ks_load *load,
 
 	*loader = (struct ks_loader){ .trust = trust };
 	if (!ks_kernel_reads(kernel, load->root, &loader->reader, err) ||
-	    !ks_kmod_hands_over(load->root, &loader->hands_over, err) ||
+	    !ks_kmod_version(load->root, &loader->kmod, err) ||
 	    !ks_kernel_config(kernel, load->root, "CONFIG_MODVERSIONS", &value, &file, err) ||
 	    !find_vermagic(kernel, load, loader, err)) {
 		ks_loader_free(loader);

@@ -9,8 +9,7 @@
 struct ks_loader {
 	const struct ks_trust *trust;
 	enum ks_kernel_reader reader;
-	/* kmod 31 and later leave to the kernel what that has a reader for. */
-	enum ks_answer hands_over;
+	int kmod;		    /* ks_kmod_version() */
 	enum ks_answer modversions; /* CONFIG_MODVERSIONS */
 	char *vermagic;		    /* of a module of the kernel's own package; NULL without one */
 };

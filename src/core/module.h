@@ -20,7 +20,8 @@ struct ks_module {
 	struct ks_place place;
 	struct stat st; /* of the file that was read */
 	const struct ks_codec *codec;
-	const char *objection; /* ks_codec's, if it was asked for; NULL where there is none */
+	const struct ks_objection
+		*objection;    /* ks_codec's, if it was asked for; NULL where there is none */
 	struct ks_buf content; /* decompressed: the image and what stands behind it */
 	size_t image_end;      /* no signature can begin before this offset */
 };

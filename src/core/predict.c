@@ -439,31 +439,58 @@ static const struct ks_codec *codec_of(enum ks_kernel_reader reader)
 					  NULL;
 }
 
+static bool kernel_stops(struct judge *j)
+{
+	switch (j->candidate->objection ? j->candidate->objection->reading : KS_READS_ALL) {
+	case KS_READS_ALL:
+		return false;
+	case KS_READS_NOTHING:
+		return refused(j, KS_CAUSE_CONTAINER, EINVAL);
+	case KS_READS_PART:
+		return unknown(j, KS_CAUSE_CONTAINER,
+			       "the kernel reads the first part of the container only");
+	case KS_READS_MAYBE:
+		break;
+	}
+	return unknown(j, KS_CAUSE_CONTAINER, "whether this kernel's reader has that filter");
+}
+
+/* kmod 30 and its xz read all that there is; kmod 34 has one call for a zstd frame of known size. */
+static bool kmod_stops(struct judge *j)
+{
+	const struct ks_candidate *c = j->candidate;
+	int kmod = j->loader->kmod;
+
+	if (c->codec == &ks_codec_gzip)
+		return unknown(j, KS_CAUSE_CONTAINER, "whether the kmod in use reads gzip");
+	if (!c->objection || kmod == 30 || (kmod == 34 && c->codec == &ks_codec_xz))
+		return false;
+	if (kmod == 34)
+		return refused(j, KS_CAUSE_CONTAINER, EINVAL);
+	return unknown(j, KS_CAUSE_CONTAINER, "what the kmod in use makes of the container");
+}
+
 /*
- * Whoever decompresses it has to be able to: the kernel, where it has a reader of this format and a
- * kmod that leaves it to that; else kmod, of which every version reads what has no objection, if it
- * was built for the format.
+ * Whoever decompresses it has to be able to: the kernel, if it reads the format and kmod is one that
+ * leaves that to it, as it does since 31; else kmod itself.
  */
 static bool container_stops(struct judge *j)
 {
 	const struct ks_candidate *c = j->candidate;
-	const struct ks_loader *loader = j->loader;
-	bool is_small = c->objection == ks_codec_no_content_size;
-	bool has_reader = codec_of(loader->reader) == c->codec;
+	bool has_reader = codec_of(j->loader->reader) == c->codec;
+	int kmod = j->loader->kmod;
 
-	if (c->codec == &ks_codec_none || (has_reader && (!c->objection || is_small)))
+	if (c->codec == &ks_codec_none)
 		return false;
-	if (loader->reader == KS_READER_UNKNOWN)
+	if (kmod == 30)
+		return kmod_stops(j);
+	if (j->loader->reader == KS_READER_UNKNOWN)
 		return unknown(j, KS_CAUSE_CONTAINER,
 			       "whether this kernel or kmod reads the container");
-	if (c->objection && loader->hands_over == KS_YES && has_reader)
-		return refused(j, KS_CAUSE_CONTAINER, 0);
-	if (c->objection && !(is_small && loader->hands_over == KS_NO))
+	if (has_reader && !kmod && c->objection)
 		return unknown(j, KS_CAUSE_CONTAINER,
 			       "what the kmod in use makes of the container");
-	if (c->codec == &ks_codec_gzip)
-		return unknown(j, KS_CAUSE_CONTAINER, "whether the kmod in use reads gzip");
-	return false;
+	return has_reader ? kernel_stops(j) : kmod_stops(j);
 }
 
 /* What stands behind the version: " SMP preempt mod_unload modversions ". */

@@ -52,8 +52,8 @@ struct ks_prediction {
 struct ks_candidate {
 	struct ks_view content;
 	const struct ks_codec *codec;
-	const char *objection; /* ks_codec's */
-	const char *vermagic;  /* or NULL */
+	const struct ks_objection *objection; /* ks_codec's */
+	const char *vermagic;		      /* or NULL */
 	struct ks_inspection *inspection;
 };
 

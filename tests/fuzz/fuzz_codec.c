@@ -79,10 +79,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	unsigned int choice = fuzz_select(&file, CHOICES);
 	const struct ks_codec *codec =
 		choice == BY_MAGIC ? ks_codec_by_magic(file) : codecs[choice];
-	const char *objection = codec->objection(file);
+	const struct ks_objection *objection = codec->objection(file);
 	KS_BULK plain = { 0 };
 
-	MUST(!objection || *objection);
+	MUST(!objection || *objection->text);
 	fuzz_accepted = unpack(codec, file, LIMIT, &plain);
 	MUST(plain.len <= LIMIT);
 	if (!fuzz_accepted)
