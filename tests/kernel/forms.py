@@ -75,6 +75,11 @@ class Lost:
     stream: Says = LOADS
     call: Says = LOADS
     readable: bool = True  # by anybody who looks at all of it
+    is_parted: bool = False  # the kernel reads the first part only
+
+    def mark(self):
+        """Why nothing can be predicted of it where the kernel reads it."""
+        return "the kernel reads the first part only, which is not looked at on its own" if self.is_parted else ""
 
 
 def flipped(data, where):
@@ -104,8 +109,8 @@ def lost_forms(module, image):
         "crc64.ko.xz": Lost(crc64, status(XZ_OPTIONS)),
         "sha256.ko.xz": Lost(sha256, status(XZ_OPTIONS)),
         "delta.ko.xz": Lost(xz(module, CRC32, "--delta", "--lzma2"), status(XZ_OPTIONS)),
-        "second-stream.ko.xz": Lost(xz(image, CRC32) + xz(signature, CRC32), UNSIGNED),
-        "two-streams.ko.xz": Lost(xz(module[:half], CRC32) + xz(module[half:], CRC32), UNSIGNED),
+        "second-stream.ko.xz": Lost(xz(image, CRC32) + xz(signature, CRC32), UNSIGNED, is_parted=True),
+        "two-streams.ko.xz": Lost(xz(module[:half], CRC32) + xz(module[half:], CRC32), UNSIGNED, is_parted=True),
         # The kernel's loop ends when a page is not filled, with what the decoder said last: that all was well.
         "cut-short.ko.xz": Lost(whole["xz"][:half // 4], status(0), UNREADABLE, readable=False),
         "damaged.ko.xz": Lost(flipped(whole["xz"], len(whole["xz"]) // 2), status(XZ_DATA), UNREADABLE,
@@ -113,10 +118,10 @@ def lost_forms(module, image):
         "unsigned.ko.zst": Lost(zstd(image), UNSIGNED, UNSIGNED, UNSIGNED),
         "tampered.ko.zst": Lost(zstd(tampered), REJECTED, REJECTED, REJECTED),
         "no-size.ko.zst": Lost(packed(module, "zstd", "-qc"), LOADS, LOADS, UNREADABLE),
-        "second-frame.ko.zst": Lost(zstd(image) + zstd(signature), UNSIGNED, LOADS, UNREADABLE),
+        "second-frame.ko.zst": Lost(zstd(image) + zstd(signature), UNSIGNED, LOADS, UNREADABLE, is_parted=True),
         # kmod sees no magic in it, and gives it to the kernel for a plain one.
         "skippable-first.ko.zst": Lost(SKIPPABLE + zstd(module), not_a("zstd"), UNSIGNED, UNSIGNED, False),
-        "second-member.ko.gz": Lost(gzip(image) + gzip(signature), UNSIGNED),
+        "second-member.ko.gz": Lost(gzip(image) + gzip(signature), UNSIGNED, is_parted=True),
         # Taken for deflate, the field begins a block whose codes make no sense.
         "extra.ko.gz": Lost(gzip_with(module, 4, b"\x04\x00ABCD"), status(Z_DATA)),
         "cut-short.ko.gz": Lost(whole["gzip"][:half // 4], status(Z_BUF), readable=False),

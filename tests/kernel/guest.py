@@ -53,10 +53,20 @@ def program_files():
     return [PROGRAM, *libraries(out.decode())]
 
 
+def a_module_of(kernel, root):
+    """The list of its package's modules, and the first of them: that shows what its vermagic is."""
+    folder = f"lib/modules/{kernel.release}"
+    with open(os.path.join(root, folder, "modules.order"), encoding="utf-8") as file:
+        first = f"{folder}/{file.readline().strip()}"
+    return [f"{folder}/modules.order", *(name for name in (first, f"{first}.xz")
+                                         if os.path.exists(os.path.join(root, name)))]
+
+
 def plant_kernel(kernel, root, folder):
-    """What its package brings, which is unpacked in ROOT, but for its modules."""
+    """What its package brings, which is unpacked in ROOT, but for most of its modules."""
     os.makedirs(os.path.join(folder, "lib/modules", kernel.release), exist_ok=True)
-    plant_files(folder, [(os.path.join(root, name), name) for name in files_of(kernel, root)])
+    plant_files(folder, [(os.path.join(root, name), name)
+                         for name in (*files_of(kernel, root), *a_module_of(kernel, root))])
 
 
 def plant(kernel, root, folder):

@@ -73,6 +73,13 @@ def by_kmod(kmod, kernel, name, lost):
     return lost.call if kmod.one_call and form == "zstd" else lost.stream
 
 
+def mark(kmod, kernel, name, lost):
+    form = forms.format_of(name)
+    if form == "gzip":
+        return NO_NAME_TELLS
+    return lost.mark() if lost and kmod.leaves and form in kernel.reads else ""
+
+
 class Subject:
     """One kernel's module in every form, signed by the program under test in one run."""
 
@@ -125,7 +132,7 @@ class Subject:
         for name, data, lost in self.files(kmod.unpacks):
             job = Job(case(kmod.name, name, lost), "exec", data, MODULE, kmod.name, ("/sbin/insmod", "@"), suffix(name))
             yield Ask(kmod.name, job, by_kmod(kmod, self.kernel, name, lost), is_module=not lost or lost.readable,
-                      mark=NO_NAME_TELLS if forms.format_of(name) == "gzip" else "")
+                      mark=mark(kmod, self.kernel, name, lost))
 
     def tree(self, kmod):
         """Its root, with a directory for each form that modprobe finds below it."""

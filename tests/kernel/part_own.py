@@ -185,7 +185,7 @@ class Subject:
         for name, lost in forms.lost_forms(self.by("rsa"), self.image).items():
             if name.endswith(suffix):
                 yield question("containers", f"lost: {name}", lost.data, lost.kernel, "compressed", ".ko" + suffix,
-                               is_module=lost.readable)
+                               is_module=lost.readable, mark=lost.mark())
 
     def ask_ml_dsa(self):
         """Without signed attributes the digest that a message names plays no part (pkcs7_verify.c)."""
