@@ -1711,6 +1711,29 @@ static void kernels_that_check_no_signatures(void **state)
 	expect(&module, REFUSED, VERMAGIC, ENOEXEC);
 }
 
+/* Whether the module has IMA's signature as well, nobody asked. */
+static void kernels_whose_ima_appraises_modules(void **state)
+{
+	KS_BUF module = { 0 };
+
+	(void)state;
+	trust_builtin(identity("RSA", 1));
+	put_image(&module);
+	put_by(&module, identity("RSA", 1), "sha256");
+	trust.ima_appraise = KS_NO;
+	expect_loads(&module);
+	trust.ima_appraise = KS_YES;
+	expect(&module, UNKNOWN, NONE, 0);
+	module.data[100] ^= 1;
+	predict(&module, &found);
+	assert_int_equal(found.fate, KS_FATE_REFUSED);
+	module.len = 0;
+	put_image(&module);
+	trust.enforced = KS_NO;
+	predict(&module, &found);
+	assert_int_equal(found.fate, KS_FATE_UNKNOWN);
+}
+
 static void kernels_of_which_nothing_is_known(void **state)
 {
 	KS_BUF module = { 0 };
@@ -2235,6 +2258,7 @@ static const struct CMUnitTest tests[] = {
 	predict_test(options_in_the_vermagic),
 	predict_test(vermagic_behind_the_signature),
 	predict_test(kernels_that_check_no_signatures),
+	predict_test(kernels_whose_ima_appraises_modules),
 	predict_test(kernels_of_which_nothing_is_known),
 	cmocka_unit_test(names),
 	system_test(what_a_loader_depends_on),
