@@ -1724,6 +1724,8 @@ static void kernels_whose_ima_appraises_modules(void **state)
 	expect_loads(&module);
 	trust.ima_appraise = KS_YES;
 	expect(&module, UNKNOWN, NONE, 0);
+	candidate = (struct ks_candidate){ .codec = &ks_codec_none, .vermagic = "6.1 SMP " };
+	expect(&module, REFUSED, VERMAGIC, ENOEXEC);
 	module.data[100] ^= 1;
 	predict(&module, &found);
 	assert_int_equal(found.fate, KS_FATE_REFUSED);
