@@ -303,7 +303,9 @@ static void set_key_id(X509 *cert)
 X509 *make_cert(EVP_PKEY *key, const struct cert_spec *spec)
 {
 	X509 *cert = X509_new();
-	const EVP_MD *md = EVP_PKEY_is_a(key, "ED25519") ? NULL : EVP_sha256();
+	const char *type = EVP_PKEY_get0_type_name(key);
+	bool digests = strcmp(type, "ED25519") == 0 || strncmp(type, "ML-DSA", 6) == 0;
+	const EVP_MD *md = digests ? NULL : EVP_sha256();
 
 	assert_non_null(cert);
 	assert_true(X509_set_version(cert, X509_VERSION_3));

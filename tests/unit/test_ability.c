@@ -490,6 +490,22 @@ static void certificates_of_dsa(void **state)
 	expect_cert("DSA", cert, "-------");
 }
 
+/* Loaded or not by now: it may have been there when the keyrings were filled. */
+static void certificates_of_ecdsa_as_a_module(void **state)
+{
+	static const char config[] = MODULES SMALL "CONFIG_CRYPTO_ECDSA=m\n";
+	static const char *const crypto[] = { "", CRYPTO("ecdsa") CRYPTO("ecdsa-nist-p256") };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct ks_abilities a;
+
+		find(&(struct system){ "6.12", config, true, crypto[i], NULL }, &a);
+		assert_int_equal(ks_ability_cert(&a, identity("P-256", 1)->cert), KS_CERT_UNKNOWN);
+		start_anew();
+	}
+}
+
 /* Where the kernel's config says nothing of use, only what needs no config is known. */
 static void certificates_without_a_config(void **state)
 {
@@ -525,8 +541,9 @@ static void certificates_where_ecdsa_is_missing(void **state)
 		bool by_other;
 		const char *wanted; /* of 6.1 without SHA-512 */
 	} cases[] = {
-		{ "sha1", false, "-" },	  { "sha256", false, "-" }, { "sha512", false, "u" },
-		{ "sha384", false, "u" }, { "sha256", true, "u" },  { "sha512", true, "u" },
+		{ "sha1", false, "-" },	   { "sha256", false, "-" }, { "sha512", false, "u" },
+		{ "sha384", false, "u" },  { "sha256", true, "u" },  { "sha512", true, "u" },
+		{ "sha3-256", true, "-" },
 	};
 
 	(void)state;
@@ -661,6 +678,7 @@ int main(void)
 		scratch_test(signature_algorithms),
 		scratch_test(certificates_of_all_key_types),
 		scratch_test(certificates_of_dsa),
+		scratch_test(certificates_of_ecdsa_as_a_module),
 		scratch_test(certificates_without_a_config),
 		scratch_test(certificates_where_ecdsa_is_missing),
 		scratch_test(certificates_where_ecdsa_is_missing_and_the_digest_may_be),

@@ -168,7 +168,7 @@ static void lengths_left_open(void **state)
 	} cases[] = {
 		{ { 0, 0 }, false, false }, { { 0, 1 }, true, false }, { { 0, 3 }, true, false },
 		{ { 0, 4 }, true, false },  { { 0, 6 }, true, true },  { { 1, 6 }, true, true },
-		{ { 4, 5 }, true, true },
+		{ { 4, 5 }, true, true },   { { 6, 9 }, true, false }, /* the signer's name */
 	};
 	KS_BUF message = { 0 };
 

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/cert.h"
 #include "core/predict.h"
 
 #define RELEASE "6.12.9-test"
@@ -665,6 +666,22 @@ static void digests_of_which_nobody_knows(void **state)
 	expect(&sha1, UNKNOWN, UNSUPPORTED_CRYPTO, 0);
 }
 
+/* SM2-with-SM3 in the place of ecdsa-with-SHA256. */
+static void algorithms_of_which_nobody_knows(void **state)
+{
+	KS_BUF image = { 0 };
+	KS_BUF message = { 0 };
+	KS_BUF module = { 0 };
+
+	(void)state;
+	put_image(&image);
+	put_plain_message(&message, ks_buf_view(&image), identity("P-256", 1), "sha256");
+	exchange(&message, "\x2a\x86\x48\xce\x3d\x04\x03\x02", "\x2a\x81\x1c\xcf\x55\x01\x83\x75",
+		 8);
+	put_with(&module, &message);
+	expect(&module, UNKNOWN, UNSUPPORTED_CRYPTO, 0);
+}
+
 /* --- malformed ------------------------------------------------------------------------------ */
 
 static void information_blocks(void **state)
@@ -1202,6 +1219,111 @@ static void embedded_certificates_and_bad_signatures(void **state)
 	assert_true(!found.sys || found.sys == EKEYREJECTED);
 }
 
+/* Its certificate is not looked for in the message (pkcs7_find_key()). */
+static void an_embedded_certificate_and_a_key_id(void **state)
+{
+	const struct signer_spec by = { identity("P-256", 1), "sha256",
+					(SIGN_FILE_FLAGS | CMS_USE_KEYID) &
+						~(unsigned int)CMS_NOCERTS };
+	KS_BUF other = { 0 };
+	KS_BUF message = { 0 };
+	KS_BUF module = { 0 };
+
+	(void)state;
+	put_other(&other);
+	put_signers(&message, ks_buf_view(&other), &by, 1, CMS_DETACHED);
+	put_with(&module, &message);
+	expect_lack(&module, UNAVAILABLE_KEY);
+	trust_builtin(identity("P-256", 1));
+	expect_refused(&module, BAD_SIGNATURE, EKEYREJECTED);
+}
+
+/* Self-signed ones are roots of their own (pkcs7_validate_trust_one()): by number and by key id. */
+static void an_embedded_certificate_of_a_known_key(void **state)
+{
+	const struct identity *known = identity("P-256", 1);
+	struct identity renewed = { known->key, NULL };
+	struct ks_trusted *item;
+	KS_BUF module = { 0 };
+	KS_BUF own = { 0 };
+
+	(void)state;
+	renewed.cert = make_cert(
+		known->key, &(struct cert_spec){ .cn = "P-256 key 1 of the tests", .serial = "2" });
+	item = trust_builtin(known);
+	put_embedding(&module, put_image, &renewed, NULL);
+	expect_lack(&module, UNAVAILABLE_KEY);
+	X509_free(renewed.cert);
+	put_embedding(&own, put_image, known, NULL);
+	expect_loads(&own);
+	item->counts = KS_UNKNOWN;
+	expect(&own, UNKNOWN, UNAVAILABLE_KEY, 0);
+}
+
+/* Descent is left to the kernel. */
+static void an_embedded_certificate_that_another_signed(void **state)
+{
+	const struct identity *ca = identity("RSA", 1), *key = identity("P-256", 1);
+	struct identity issued = { key->key, X509_dup(key->cert) };
+	KS_BUF module = { 0 };
+
+	(void)state;
+	assert_true(X509_set_issuer_name(issued.cert, X509_get_subject_name(ca->cert)));
+	assert_true(X509_sign(issued.cert, ca->key, EVP_sha256()) > 0);
+	put_embedding(&module, put_image, &issued, NULL);
+	X509_free(issued.cert);
+	expect_lack(&module, UNAVAILABLE_KEY);
+	trust_builtin(ca);
+	expect(&module, UNKNOWN, UNAVAILABLE_KEY, 0);
+}
+
+/* What cannot be digested is not checked (pkcs7_verify_one()). */
+static void an_embedded_certificate_and_a_digest_that_is_missing(void **state)
+{
+	KS_BUF module = { 0 };
+
+	(void)state;
+	put_embedding(&module, put_other, identity("RSA", 1), NULL);
+	expect_refused(&module, BAD_SIGNATURE, EKEYREJECTED);
+	set_digest("sha256", KS_NO);
+	expect_lack(&module, UNSUPPORTED_CRYPTO);
+}
+
+/* A certificate of KIND's whose key is of no kind that OpenSSL, or anybody, knows. */
+static X509 *of_unknown_kind(const struct identity *who)
+{
+	KS_BUF der = { 0 };
+	const unsigned char *at;
+	X509 *cert;
+
+	put_cert_der(&der, who->cert);
+	/* id-ecPublicKey to its unassigned neighbour. */
+	exchange(&der, "\x2a\x86\x48\xce\x3d\x02\x01", "\x2a\x86\x48\xce\x3d\x02\x6f", 7);
+	at = der.data;
+	cert = d2i_X509(NULL, &at, (long)der.len);
+	assert_non_null(cert);
+	return cert;
+}
+
+static void certificates_that_openssl_cannot_use(void **state)
+{
+	struct identity odd = { NULL, of_unknown_kind(identity("P-256", 1)) };
+	KS_BUF embedding = { 0 };
+	KS_BUF module = { 0 };
+
+	(void)state;
+	put_image(&module);
+	put_by(&module, identity("P-256", 1), "sha256");
+	trust_builtin(&odd);
+	expect(&module, UNKNOWN, UNAVAILABLE_KEY, 0);
+	start(NULL);
+	trust_builtin(identity("RSA", 1));
+	put_embedding(&embedding, put_image, identity("RSA", 1), &odd);
+	predict(&embedding, &found);
+	assert_int_not_equal(found.fate, KS_FATE_LOADS);
+	X509_free(odd.cert);
+}
+
 /* The first byte of what RSA makes of the flipped value, by OpenSSL. */
 static int first_byte(EVP_PKEY *key, const unsigned char *value)
 {
@@ -1299,6 +1421,10 @@ static void what_revokes_nobody(void **state)
 	trust_in(by->cert, KS_ORIGIN_MOK_NEW, KS_RING_NONE);
 	expect_loads(&module);
 	assert_ptr_equal(found.by, &items[0]);
+	items[0].ring = KS_RING_NONE;
+	expect_lack(&module, UNAVAILABLE_KEY);
+	assert_null(found.by);
+	items[0].ring = KS_RING_TRUSTED;
 	/* The keyring of what is refused is asked first, but a signature that is bad is so by it as well. */
 	revoked_by_dbx(by);
 	module.data[100] ^= 1;
@@ -1488,6 +1614,7 @@ static void vermagic(void **state)
 		{ "6.12.9-tes SMP ", false },
 		{ RELEASE "2 SMP ", false },
 		{ "6.1 SMP ", false },
+		{ "6.12.8-test SMP ", false },
 		{ "", false },
 	};
 	KS_BUF module = { 0 };
@@ -1582,6 +1709,31 @@ static void kernels_that_check_no_signatures(void **state)
 	expect_loads(&module);
 	candidate = (struct ks_candidate){ .codec = &ks_codec_none, .vermagic = "6.1 SMP " };
 	expect(&module, REFUSED, VERMAGIC, ENOEXEC);
+}
+
+/* Whether the module has IMA's signature as well, nobody asked. */
+static void kernels_whose_ima_appraises_modules(void **state)
+{
+	KS_BUF module = { 0 };
+
+	(void)state;
+	trust_builtin(identity("RSA", 1));
+	put_image(&module);
+	put_by(&module, identity("RSA", 1), "sha256");
+	trust.ima_appraise = KS_NO;
+	expect_loads(&module);
+	trust.ima_appraise = KS_YES;
+	expect(&module, UNKNOWN, NONE, 0);
+	candidate = (struct ks_candidate){ .codec = &ks_codec_none, .vermagic = "6.1 SMP " };
+	expect(&module, REFUSED, VERMAGIC, ENOEXEC);
+	module.data[100] ^= 1;
+	predict(&module, &found);
+	assert_int_equal(found.fate, KS_FATE_REFUSED);
+	module.len = 0;
+	put_image(&module);
+	trust.enforced = KS_NO;
+	predict(&module, &found);
+	assert_int_equal(found.fate, KS_FATE_UNKNOWN);
 }
 
 static void kernels_of_which_nothing_is_known(void **state)
@@ -1679,6 +1831,9 @@ static void what_a_loader_depends_on(void **state)
 	find_loader(&one);
 	assert_int_equal(one.reader, KS_READER_NONE);
 	assert_int_equal(one.kmod, 30);
+	assert_int_equal(one.modversions, KS_NO);
+	put_config("CONFIG_MODULES=y\nCONFIG_MODVERSIONS=n\n");
+	find_loader(&one);
 	assert_int_equal(one.modversions, KS_NO);
 	put_config("CONFIG_MODULES=y\nCONFIG_MODVERSIONS=y\nCONFIG_MODULE_DECOMPRESS=y\n"
 		   "CONFIG_MODULE_COMPRESS_ZSTD=y\n");
@@ -1812,11 +1967,15 @@ static void put_system(const char *builder, const struct ks_buf *file)
 	put_variable("dbx", SECURITY, &dbx);
 }
 
+static bool is_running;
+
 static void find_trust(struct ks_trust *whole)
 {
 	static char live[PATH_MAX + 8], as[32], its_dir[64];
 	static struct ks_kernel this_one;
-	struct ks_trust_search search = { .root = root, .live = live, .efivars = "/efi" };
+	struct ks_trust_search search = {
+		.root = root, .live = live, .efivars = "/efi", .is_running = is_running
+	};
 
 	snprintf(live, sizeof(live), "%s/live", scratch);
 	snprintf(as, sizeof(as), "%s", release);
@@ -1924,6 +2083,105 @@ static void the_keyring_of_mok(void **state)
 	release = RELEASE;
 }
 
+/* 6.1: no ECDSA, SHA-512 not loaded, and a certificate of P-384 that is signed with it. */
+static void a_certificate_taken_unseen(void **state)
+{
+	KS_TRUST whole = { 0 };
+	KS_X509 *cert = X509_dup(identity("P-384", 2)->cert);
+	KS_BUF module = { 0 };
+	KS_BUF db = { 0 };
+
+	(void)state;
+	assert_true(X509_sign(cert, identity("P-384", 2)->key, EVP_sha512()) > 0);
+	release = "6.1.0-43";
+	put_signed_module(&module, "P-384", 2);
+	put_system("debian-kernel@lists.debian.org", &module);
+	unlink(in_scratch("live/efi/dbx-" SECURITY));
+	put_config("CONFIG_MODULES=y\nCONFIG_MODULE_SIG=y\nCONFIG_CRYPTO_SHA256=y\n");
+	put_cert_list(&db, cert);
+	put_variable("db", SECURITY, &db);
+	find_trust(&whole);
+	expect(&module, REFUSED, BAD_SIGNATURE, EKEYREJECTED);
+	expect_ring(".platform");
+	assert_int_equal(found.by->counts, KS_NO);
+	/* With SHA-512 it is looked at, and left out. */
+	put_config("CONFIG_MODULES=y\nCONFIG_MODULE_SIG=y\nCONFIG_CRYPTO_SHA256=y\n"
+		   "CONFIG_CRYPTO_SHA512=y\n");
+	ks_trust_free(&whole);
+	find_trust(&whole);
+	expect(&module, REFUSED_WHEN_ENFORCED, UNAVAILABLE_KEY, 0);
+	release = RELEASE;
+}
+
+static const char x509_sha256_list[] =
+	"\x92\xa4\xd2\x3b\xc0\x96\x79\x40\xb4\x20\xfc\xf9\x8e\xf1\x03\xed";
+
+/* Keyrings that are filled after the list is read do not take it; who knows which. */
+static void a_certificate_whose_hash_is_listed(void **state)
+{
+	static const uint8_t when[16] = { 0 };
+	uint8_t hash[KS_SIGLIST_SHA256];
+	KS_TRUST whole = { 0 };
+	KS_BUF module = { 0 };
+	KS_BUF entry = { 0 };
+	KS_BUF dbx = { 0 };
+
+	(void)state;
+	put_signed_module(&module, "P-384", 1);
+	put_system("debian-kernel@lists.debian.org", &module);
+	assert_true(ks_cert_tbs_sha256(identity("P-384", 1)->cert, hash));
+	assert_ok(ks_buf_append(&entry, hash, sizeof(hash), &error));
+	assert_ok(ks_buf_append(&entry, when, sizeof(when), &error));
+	put_list(&dbx, x509_sha256_list, ks_buf_view(&entry));
+	put_variable("dbx", SECURITY, &dbx);
+	find_trust(&whole);
+	expect(&module, UNKNOWN, UNAVAILABLE_KEY, 0);
+	assert_string_equal(found.why, "refused");
+	put_signed_module(&module, "RSA", 1);
+	expect_loads(&module);
+}
+
+/* tests/kernel: sig_enforce is asked first, and has an errno of its own. */
+static void the_errno_of_a_running_kernel(void **state)
+{
+	static const struct {
+		const char *sig_enforce, *lockdown;
+		enum ks_fate fate;
+		int sys;
+	} cases[] = {
+		{ "Y\n", "[none] integrity\n", KS_FATE_REFUSED_WHEN_ENFORCED, EKEYREJECTED },
+		{ "Y\n", "none [integrity]\n", KS_FATE_REFUSED_WHEN_ENFORCED, EKEYREJECTED },
+		{ "N\n", "none [integrity]\n", KS_FATE_REFUSED_WHEN_ENFORCED, EPERM },
+		{ NULL, "none [integrity]\n", KS_FATE_REFUSED_WHEN_ENFORCED, 0 },
+		{ "N\n", "[none] integrity\n", KS_FATE_TAINTS, 0 },
+		{ "N\n", NULL, KS_FATE_REFUSED_WHEN_ENFORCED, 0 },
+	};
+	KS_BUF module = { 0 };
+
+	(void)state;
+	put_image(&module);
+	is_running = true;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		KS_TRUST whole = { 0 };
+		void *again = NULL;
+
+		put_system("debian-kernel@lists.debian.org", &module);
+		if (cases[i].sig_enforce)
+			write_text(in_scratch("live/sys/module/module/parameters/sig_enforce"),
+				   cases[i].sig_enforce);
+		if (cases[i].lockdown)
+			write_text(in_scratch("live/sys/kernel/security/lockdown"),
+				   cases[i].lockdown);
+		find_trust(&whole);
+		predict(&module, &found);
+		assert_prediction(&found, cases[i].fate, KS_CAUSE_UNSIGNED, cases[i].sys, __FILE__,
+				  __LINE__);
+		assert_int_equal(scratch_remove(&again), 0);
+		assert_int_equal(scratch_make(&again), 0);
+	}
+	is_running = false;
+}
+
 static void what_was_not_seen(void **state)
 {
 	KS_TRUST whole = { 0 };
@@ -1964,6 +2222,7 @@ static const struct CMUnitTest tests[] = {
 	predict_test(algorithms_by_series),
 	predict_test(digests_that_are_missing),
 	predict_test(digests_of_which_nobody_knows),
+	predict_test(algorithms_of_which_nobody_knows),
 	predict_test(information_blocks),
 	predict_test(sizes_of_the_message),
 	predict_test(padding_behind_the_message),
@@ -1984,6 +2243,11 @@ static const struct CMUnitTest tests[] = {
 	predict_test(embedded_certificates),
 	predict_test(an_embedded_twin),
 	predict_test(embedded_certificates_and_bad_signatures),
+	predict_test(an_embedded_certificate_and_a_key_id),
+	predict_test(an_embedded_certificate_of_a_known_key),
+	predict_test(an_embedded_certificate_that_another_signed),
+	predict_test(an_embedded_certificate_and_a_digest_that_is_missing),
+	predict_test(certificates_that_openssl_cannot_use),
 	predict_test(an_embedded_certificate_and_no_padding),
 	predict_test(revoked_signers),
 	predict_test(what_revokes_nobody),
@@ -1996,12 +2260,16 @@ static const struct CMUnitTest tests[] = {
 	predict_test(options_in_the_vermagic),
 	predict_test(vermagic_behind_the_signature),
 	predict_test(kernels_that_check_no_signatures),
+	predict_test(kernels_whose_ima_appraises_modules),
 	predict_test(kernels_of_which_nothing_is_known),
 	cmocka_unit_test(names),
 	system_test(what_a_loader_depends_on),
 	system_test(the_kernel_s_own_vermagic),
 	system_test(a_kernel_of_debian_under_secure_boot),
 	system_test(the_keyring_of_mok),
+	system_test(a_certificate_taken_unseen),
+	system_test(a_certificate_whose_hash_is_listed),
+	system_test(the_errno_of_a_running_kernel),
 	system_test(what_was_not_seen),
 };
 
