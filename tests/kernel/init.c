@@ -185,6 +185,7 @@ static void mount_below(const char *root)
 {
 	static const char *const places[][2] = {
 		{ "proc", "proc" },
+		{ "devtmpfs", "dev" },
 		{ "sysfs", "sys" },
 		{ "securityfs", "sys/kernel/security" },
 		{ "efivarfs", "sys/firmware/efi/efivars" }, // if the module was loaded

@@ -35,7 +35,6 @@ HOST, INSIDE = "from its files", "from inside"
 # crypto/asymmetric_keys/x509_public_key.c: "SUBJECT: KEY ID: X509.rsa LAST8 []"
 KEY = re.compile(r".*: ([0-9a-f]+): X509\.")
 NEVER = "never"  # in the place of whatever was said
-RINGS = (".builtin_trusted_keys", ".secondary_trusted_keys", ".machine", ".platform")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,13 +58,22 @@ class State:
         return {"sig_enforce": "NY"[self.enforce or self.secure],
                 "lockdown": "none [integrity] confidentiality" if self.locked() else "[none] integrity confidentiality"}
 
+    def log(self):
+        """What the kernel has said of the last of several modules that a stranger signed."""
+        if self.enforce or self.secure:
+            return "Loading of module with unavailable key is rejected"
+        if self.lockdown:
+            return asking.RESTRICTED
+        return f"{MODULE}: module verification failed: signature and/or required key missing - tainting kernel"
+
     def options(self):
         return {"enforce": self.enforce, "words": ["lockdown=integrity"] * self.lockdown}
 
 
 # Each kernel has its keyrings looked into, and each way to enforce has its turn.
 STATES = (State("bookworm", "sig_enforce", enforce=True), State("trixie", "lockdown", lockdown=True),
-          State("sid", "Secure Boot", secure=True), State("sid", "enforcing nothing"))
+          State("trixie", "Secure Boot, 6.12", secure=True), State("sid", "Secure Boot", secure=True),
+          State("sid", "enforcing nothing"))
 
 
 def yes_no(answer):
@@ -149,6 +157,8 @@ class Subject:
         asks = self.asks()
         files = guest.Files(self.tree, [one.job for one in asks])
         others = [Job("dump", "dump"), Job("trust", "exec", root="tree", argv=("/kernel-sign", "trust", "--json")),
+                  Job("doctor", "exec", root="tree",
+                      argv=("/kernel-sign", "doctor", "--json", files.names[f"by {STRANGER}"])),
                   *files.both(self.kernel, "tree")]
         kernel, options = self.kernel, self.trusting() | self.state.options()
         if self.state.secure:
@@ -227,7 +237,7 @@ class Subject:
 
     def shown_cells(self, said, dump):
         """Who asks the kernel itself shows what is in its keyrings: no more, no less, and as expected."""
-        for ring in RINGS:
+        for ring in ASKED:
             shown = {key["key_id"] for key in said["certificates"] + said["ring_keys"] if key["keyring"] == ring}
             yield self.cell("keyrings shown", ring, self.text(members(dump, ring)), self.text(shown))
         yield self.cell("keyrings shown", "of the image", "yes", said["keyrings_agree"])
@@ -281,11 +291,11 @@ def wrong_evidence(evidence):
                                      "refused_hashes", "unseen"))
     inside = evidence.inside
     for name, wrong in (("keyrings_agree", "no"), ("differences", [NEVER]),
-                        ("ring_keys", [{"key_id": NEVER, "keyring": RINGS[0]}])):
+                        ("ring_keys", [{"key_id": NEVER, "keyring": ASKED[0]}])):
         yield f"inside: {name}", dataclasses.replace(evidence, inside=inside | {name: wrong})
     for number, cert in enumerate(inside["certificates"]):
         certs = [*inside["certificates"][:number], cert | {"keyring": NEVER}, *inside["certificates"][number + 1 :]]
-        if cert["keyring"] in RINGS:
+        if cert["keyring"] in ASKED:
             yield f"inside: {cert['subject']} in another keyring", dataclasses.replace(
                 evidence, inside=inside | {"certificates": certs})
     for line in evidence.dump.output:
@@ -304,6 +314,42 @@ def doubt(subject, evidence):
     right, tries = disagreeing(evidence), list(wrong_evidence(evidence))
     faults = [f"went through: {what}" for what, wrong in tries if disagreeing(wrong) == right]
     return faults + ([] if len(tries) > 100 else [f"no more than {len(tries)} to doubt"])
+
+
+def judge_doctor(subject, status, said):
+    """Faults in what doctor made of the stranger's module: the kernel's words, the prediction, the way out."""
+    refuses = subject.state.refuses()
+    load = said["modules"][0]["load"]
+    found = {"exit status": status, "log": subject.state.log() in [line["text"] for line in said["log"]],
+             "unread": said["log_unread"], "cause": load["cause"], "verdict": load["verdict"], "key": said["key"]["key"],
+             "enforced": said["enforced"], "first step": "openssl req" in (said["steps"][0]["command"] or ""),
+             "second step": said["steps"][1]["command"], "enrols": "mokutil" in str(said["steps"][2:])}
+    wanted = {"exit status": 0, "log": True, "unread": None, "cause": oracle.UNKNOWN.lack, "key": None,
+              "verdict": "refused when enforced" if refuses else "taints", "enforced": yes_no(refuses),
+              "first step": True, "second step": f"kernel-sign sign {said['modules'][0]['path']}",
+              "enrols": subject.state.secure}
+    return [f"{name} is {found[name]!r}, not {value!r}" for name, value in wanted.items() if found[name] != value]
+
+
+def doubt_doctor(subject, status, said):
+    """What goes through of a doctor who is wrong."""
+    module = said["modules"][0]
+    tries = {"no log": said | {"log": []}, "unread log": said | {"log_unread": "why"},
+             "another enforcement": said | {"enforced": NEVER}, "another key": said | {"key": {"key": "key"}},
+             "steps in another order": said | {"steps": said["steps"][::-1]},
+             "two steps": said | {"steps": said["steps"][:2] + [{"command": NEVER, "why": NEVER}]},
+             "another cause": said | {"modules": [module | {"load": module["load"] | {"cause": None}}]},
+             "another verdict": said | {"modules": [module | {"load": module["load"] | {"verdict": "loads"}}]}}
+    if not subject.state.secure:
+        del tries["two steps"]
+    right = judge_doctor(subject, status, said)
+    return [f"went through: {what}" for what, wrong in tries.items() if judge_doctor(subject, status, wrong) == right]
+
+
+def claim_doctor(tap, subject, answer):
+    said = json.loads(guest.text(answer))
+    tap.claim(f"{subject.label}: doctor finds the cause, and the way out", judge_doctor(subject, answer.status, said))
+    tap.claim(f"{subject.label}: doctor: doubt: wrong answers are found", doubt_doctor(subject, answer.status, said))
 
 
 def doubt_deciding(subject, told, dump):
@@ -345,4 +391,5 @@ def check(tap, report):
             for guesses in subject.guesses(found, told):
                 predict.claim(tap, report, guesses)
             claim_deciding(tap, report, subject, told, evidence.dump)
+            claim_doctor(tap, subject, answers["doctor"])
             tap.claim(f"{subject.label}: status and verify predict the same", files.judge_both(answers))
