@@ -663,6 +663,53 @@ static void the_waiver(void **state)
 	assert_int_equal(a.mldsa, KS_UNKNOWN);
 }
 
+/* --- what is predicted wrongly -------------------------------------------------------------- */
+
+/* What /proc does not show may be loaded. */
+static void digests_where_proc_cannot_be_seen(void **state)
+{
+	(void)state;
+	expect(&(struct system){ "6.1", debian_6_1, true, NULL, NULL }, "+++??nnnn");
+}
+
+/* The kernel asks for an alias, and with those modprobe heeds the blacklist (modprobe.d(5)). */
+static void what_is_blacklisted_for_modprobe_is_not_there(void **state)
+{
+	(void)state;
+	put_sha512();
+	index_by_hand();
+	write_text(in_scratch("live/sbin/modprobe"), "");
+	assert_int_equal(sha512_of(true, "/sbin/modprobe\n"), KS_ABILITY_PRESENT);
+	write_text(in_scratch("root/etc/modprobe.d/local.conf"), "blacklist sha512_generic\n");
+	assert_int_not_equal(sha512_of(true, "/sbin/modprobe\n"), KS_ABILITY_PRESENT);
+}
+
+/* Whether it was there when the kernel started is what counts: keyrings are filled then. */
+static void certificates_where_the_digest_came_later(void **state)
+{
+	const struct identity *ec = identity("P-384", 1);
+	KS_X509 *cert = signed_by(ec, ec, "sha512");
+	struct ks_abilities a;
+
+	(void)state;
+	find(&(struct system){ "6.1", debian_6_1, true, CRYPTO("sha512"), NULL }, &a);
+	assert_int_not_equal(ks_ability_cert(&a, cert), KS_CERT_LEFT_OUT);
+}
+
+/* Whatever key it is for. */
+static void certificates_of_ecdsa_signed_in_ways_that_have_no_name(void **state)
+{
+	const struct identity *rsa = identity("RSA", 1), *ec = identity("P-256", 1);
+	KS_X509 *pss = signed_with_pss(ec, rsa);
+	KS_X509 *by_ed25519 = signed_by(ec, identity("ED25519", 1), "");
+	KS_X509 *sha3_224 = signed_by(ec, rsa, "sha3-224");
+
+	(void)state;
+	expect_cert("P-256, signed with RSA-PSS", pss, "-------");
+	expect_cert("P-256, signed with ED25519", by_ed25519, "-------");
+	expect_cert("P-256, signed with RSA and SHA3-224", sha3_224, "-------");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -686,6 +733,10 @@ int main(void)
 		scratch_test(certificates_signed_in_ways_that_have_no_name),
 		scratch_test(certificates_that_openssl_does_not_know),
 		scratch_test(the_waiver),
+		scratch_test(digests_where_proc_cannot_be_seen),
+		scratch_test(what_is_blacklisted_for_modprobe_is_not_there),
+		scratch_test(certificates_where_the_digest_came_later),
+		scratch_test(certificates_of_ecdsa_signed_in_ways_that_have_no_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, free_identities);

@@ -2205,6 +2205,175 @@ static void what_was_not_seen(void **state)
 	expect(&module, UNKNOWN, NONE, 0);
 }
 
+/* --- what is predicted wrongly -------------------------------------------------------------- */
+
+/* certs/blacklist.c is asked only once the signature was good (Debian's mod_verify_sig()). */
+static void hashes_of_files_whose_signature_is_not_good(void **state)
+{
+	KS_BUF module = { 0 };
+
+	(void)state;
+	put_image(&module);
+	put_by(&module, identity("RSA", 1), "sha256");
+	refuse_file(&module);
+	expect_lack(&module, UNAVAILABLE_KEY);
+	start(NULL);
+	trust_db(identity("RSA", 1));
+	module.data[100] ^= 1;
+	refuse_file(&module);
+	expect_refused(&module, BAD_SIGNATURE, EKEYREJECTED);
+}
+
+/* pkcs7_note_content(): "Unsupported data type", EINVAL, before any signer is looked at. */
+static void content_that_is_not_data(void **state)
+{
+	KS_BUF module = { 0 };
+
+	(void)state;
+	trust_builtin(identity("RSA", 1));
+	/* id-data to id-envelopedData. */
+	put_exchanged(&module, identity("RSA", 1), "\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01",
+		      "\x2a\x86\x48\x86\xf7\x0d\x01\x07\x03");
+	predict(&module, &found);
+	assert_int_equal(found.fate, KS_FATE_REFUSED);
+	assert_int_equal(found.sys, EINVAL);
+}
+
+/* The parser reads all of the message; attributes are refused behind it (pkcs7_verify()). */
+static void attributes_and_an_algorithm_without_a_name(void **state)
+{
+	static const char *const algorithms[] = { PSS_OID, MLDSA65_OID };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		KS_BUF module = { 0 };
+
+		put_attributes(&module, identity("RSA", 1), ATTRIBUTES, put_image);
+		exchange(&module, RSA_OID, algorithms[i], 9);
+		expect_lack(&module, UNSUPPORTED_CRYPTO);
+	}
+}
+
+/* pkcs7_check_authattrs(): "Inconsistently supplied authAttrs". */
+static void attributes_of_some_signers(void **state)
+{
+	const struct signer_spec with = { identity("RSA", 1), "sha256", ATTRIBUTES };
+	const struct signer_spec without = plain(identity("P-256", 1), "sha256");
+	const struct signer_spec two[] = { with, without };
+
+	(void)state;
+	for (int swapped = 0; swapped < 2; swapped++) {
+		KS_BUF module = { 0 };
+
+		put_by_two(&module, two, swapped);
+		predict(&module, &found);
+		assert_int_equal(found.fate, KS_FATE_REFUSED);
+		assert_int_equal(found.sys, EINVAL);
+	}
+}
+
+static void attributes_of_one_and_a_nameless_digest_of_the_other(void **state)
+{
+	const struct signer_spec two[] = { { identity("RSA", 1), "sha512", ATTRIBUTES },
+					   { identity("P-256", 1), "sha256", ATTRIBUTES } };
+
+	(void)state;
+	for (int swapped = 0; swapped < 2; swapped++) {
+		KS_BUF module = { 0 };
+
+		put_by_two(&module, two, swapped);
+		exchange(&module, SHA256_OID, NOBODY_S_OID, 9);
+		expect_lack(&module, UNSUPPORTED_CRYPTO);
+	}
+}
+
+/* pkcs7_extract_cert(): a certificate that cannot be parsed ends the message, ENOPKG. */
+static void an_embedded_certificate_that_no_kernel_parses(void **state)
+{
+	KS_BUF module = { 0 };
+
+	(void)state;
+	trust_builtin(identity("RSA", 1));
+	put_embedding(&module, put_image, identity("RSA", 1), identity("ED25519", 1));
+	expect_lack(&module, UNSUPPORTED_CRYPTO);
+}
+
+/* The same of ECDSA in 6.1, whose crypto_alloc_akcipher() says ENOENT: for this no lack is. */
+static void an_embedded_certificate_of_ecdsa_where_there_is_none(void **state)
+{
+	KS_BUF module = { 0 };
+
+	(void)state;
+	trust.abilities.series = 6001;
+	trust.abilities.ecdsa = KS_NO;
+	trust_builtin(identity("RSA", 1));
+	put_embedding(&module, put_image, identity("RSA", 1), identity("P-256", 1));
+	predict(&module, &found);
+	assert_true(found.fate == KS_FATE_REFUSED || found.fate == KS_FATE_UNKNOWN);
+}
+
+/* It is refused either way: for the one reason, or for the other. */
+static void vermagic_where_nobody_knows_what_is_enforced(void **state)
+{
+	KS_BUF module = { 0 };
+
+	(void)state;
+	trust.enforced = KS_UNKNOWN;
+	trust.enforced_errno = 0;
+	put_image(&module);
+	candidate = (struct ks_candidate){ .codec = &ks_codec_none, .vermagic = "6.1 SMP " };
+	predict(&module, &found);
+	assert_int_equal(found.fate, KS_FATE_REFUSED);
+}
+
+/* check_modinfo(): "bad vermagic", ENOEXEC, unless CONFIG_MODULE_FORCE_LOAD. */
+static void modules_without_vermagic(void **state)
+{
+	KS_BUF module = { 0 };
+
+	(void)state;
+	trust_builtin(identity("RSA", 1));
+	put_image(&module);
+	put_by(&module, identity("RSA", 1), "sha256");
+	candidate = (struct ks_candidate){ .codec = &ks_codec_none };
+	predict(&module, &found);
+	assert_true(found.fate == KS_FATE_REFUSED || found.fate == KS_FATE_UNKNOWN);
+}
+
+/* part_containers.py: kmod 30 leaves nothing to the kernel, and is built without zlib. */
+static void gzip_and_a_kmod_that_nobody_knows(void **state)
+{
+	static const struct container form = { &ks_codec_gzip, NULL };
+	KS_BUF module = { 0 };
+
+	(void)state;
+	trust_builtin(identity("RSA", 1));
+	loader.reader = KS_READER_GZIP;
+	loader.kmod = 0;
+	put_image(&module);
+	put_by(&module, identity("RSA", 1), "sha256");
+	put_in(&form);
+	expect(&module, UNKNOWN, CONTAINER, 0);
+}
+
+/* A chain came along, its first certificate is trusted, and nobody is revoked at all. */
+static void an_embedded_chain_where_nobody_is_revoked(void **state)
+{
+	const struct identity *ca = identity("RSA", 1), *key = identity("P-256", 1);
+	struct identity issued = { key->key, X509_dup(key->cert) };
+	KS_BUF module = { 0 };
+
+	(void)state;
+	assert_true(X509_set_issuer_name(issued.cert, X509_get_subject_name(ca->cert)));
+	assert_true(X509_sign(issued.cert, ca->key, EVP_sha256()) > 0);
+	put_embedding(&module, put_image, &issued, ca);
+	predict(&module, &found);
+	assert_int_not_equal(found.cause, KS_CAUSE_REVOKED);
+	trust_builtin(&issued);
+	expect_loads(&module);
+	X509_free(issued.cert);
+}
+
 static const struct CMUnitTest tests[] = {
 	predict_test(whose_key_is_known),
 	predict_test(who_names_himself_by_key_id),
@@ -2271,6 +2440,17 @@ static const struct CMUnitTest tests[] = {
 	system_test(a_certificate_whose_hash_is_listed),
 	system_test(the_errno_of_a_running_kernel),
 	system_test(what_was_not_seen),
+	predict_test(hashes_of_files_whose_signature_is_not_good),
+	predict_test(content_that_is_not_data),
+	predict_test(attributes_and_an_algorithm_without_a_name),
+	predict_test(attributes_of_some_signers),
+	predict_test(attributes_of_one_and_a_nameless_digest_of_the_other),
+	predict_test(an_embedded_certificate_that_no_kernel_parses),
+	predict_test(an_embedded_certificate_of_ecdsa_where_there_is_none),
+	predict_test(vermagic_where_nobody_knows_what_is_enforced),
+	predict_test(modules_without_vermagic),
+	predict_test(gzip_and_a_kmod_that_nobody_knows),
+	predict_test(an_embedded_chain_where_nobody_is_revoked),
 };
 
 int main(void)

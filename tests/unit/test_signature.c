@@ -663,6 +663,19 @@ static void freeing_twice_does_no_harm(void **state)
 	ks_signature_free(&signature);
 }
 
+/* The padding is right, and what is behind it is another digest's. */
+static void the_errno_of_another_digest_s_signature(void **state)
+{
+	const struct identity *by = identity("RSA", 1);
+	KS_BUF message = { 0 };
+
+	(void)state;
+	put_plain_message(&message, image, by, "sha256");
+	exchange(&message, "\x60\x86\x48\x01\x65\x03\x04\x02\x01",
+		 "\x60\x86\x48\x01\x65\x03\x04\x02\x03", 9);
+	assert_int_equal(bad_errno(&message, by->cert), EBADMSG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -692,6 +705,7 @@ int main(void)
 		cmocka_unit_test(the_errno_that_cannot_be_told),
 		cmocka_unit_test(a_flipped_byte_at_every_offset),
 		cmocka_unit_test(freeing_twice_does_no_harm),
+		cmocka_unit_test(the_errno_of_another_digest_s_signature),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, free_identities);
