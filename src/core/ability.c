@@ -127,7 +127,8 @@ struct finder {
 	const struct ks_kernel *kernel;
 	const char *root;
 	bool is_running;
-	struct ks_buf crypto; /* what is loaded, if that could be read */
+	struct ks_buf crypto; /* what is loaded */
+	bool is_crypto_read;
 	bool has_modprobe;
 };
 
@@ -144,7 +145,7 @@ static bool of_module(const struct finder *f, const char *name, enum ks_answer *
 	*answer = KS_YES;
 	if (has_crypto(&f->crypto, name))
 		return true;
-	*answer = f->is_running ? KS_NO : KS_UNKNOWN;
+	*answer = f->is_crypto_read ? KS_NO : KS_UNKNOWN;
 	if (!f->has_modprobe)
 		return true;
 	if (!ks_string_print(&alias, err, "crypto-%s", name) ||
@@ -175,9 +176,14 @@ static bool find_symbol(const struct finder *f, const char *symbol, const char *
 /* Certificates are taken in when the kernel starts, before any module could bring their algorithm. */
 static bool find_all(const struct finder *f, struct ks_abilities *a, struct ks_error *err)
 {
-	for (size_t i = 0; i < DIGESTS; i++)
-		if (!find_symbol(f, digests[i].symbol, digests[i].name, &a->digest[i], err))
+	for (size_t i = 0; i < DIGESTS; i++) {
+		enum ks_answer built_in;
+
+		if (!find_symbol(f, digests[i].symbol, digests[i].name, &a->digest[i], err) ||
+		    !find_symbol(f, digests[i].symbol, NULL, &built_in, err))
 			return false;
+		a->is_built_in[i] = built_in == KS_YES;
+	}
 	return find_symbol(f, "CONFIG_CRYPTO_ECDSA", NULL, &a->ecdsa, err) &&
 	       find_symbol(f, "CONFIG_CRYPTO_MLDSA", NULL, &a->mldsa, err) &&
 	       find_symbol(f, "CONFIG_PKCS7_WAIVE_AUTHATTRS_REJECTION_FOR_MLDSA", NULL, &a->waiver,
@@ -191,9 +197,8 @@ static void find_means(struct finder *f, const char *live)
 
 	f->has_modprobe =
 		f->is_running ? has_modprobe(live) : ks_place_exists(f->root, "/sbin/modprobe");
-	if (f->is_running &&
-	    !ks_file_read_live(live, "/proc/crypto", CRYPTO_LIMIT, &f->crypto, &ignored))
-		ks_buf_free(&f->crypto);
+	f->is_crypto_read = f->is_running && ks_file_read_live(live, "/proc/crypto", CRYPTO_LIMIT,
+							       &f->crypto, &ignored);
 }
 
 bool ks_abilities_find(const struct ks_kernel *kernel, const char *root, bool is_running,
@@ -265,15 +270,32 @@ enum ks_ability ks_ability_algorithm(const struct ks_abilities *a, const char *n
 	return KS_ABILITY_NAMELESS;
 }
 
-/* The digest that CERT itself is signed with. */
+/* A signature without a digest: ML-DSA's, or one that no kernel can name. */
+static enum ks_ability without_digest(const struct ks_abilities *a, const X509 *cert)
+{
+	const ASN1_OBJECT *object;
+	char name[80];
+
+	X509_ALGOR_get0(&object, NULL, NULL, X509_get0_tbs_sigalg(cert));
+	OBJ_obj2txt(name, sizeof(name), object, 0);
+	return ks_ability_algorithm(a, name) == KS_ABILITY_NAMELESS ? KS_ABILITY_NAMELESS :
+								      KS_ABILITY_UNKNOWN;
+}
+
+/* The digest that CERT itself is signed with, at the time when keyrings are filled. */
 static enum ks_ability own_digest(const struct ks_abilities *a, const X509 *cert)
 {
+	enum ks_ability ability;
 	int digest = NID_undef;
 
 	if (!OBJ_find_sigid_algs(X509_get_signature_nid(cert), &digest, NULL) ||
 	    digest == NID_undef)
-		return KS_ABILITY_NAMELESS;
-	return ks_ability_digest(a, OBJ_nid2ln(digest));
+		return without_digest(a, cert);
+	ability = ks_ability_digest(a, OBJ_nid2ln(digest));
+	for (size_t i = 0; ability == KS_ABILITY_PRESENT && i < DIGESTS; i++)
+		if (strcmp(OBJ_nid2ln(digest), digests[i].name) == 0 && !a->is_built_in[i])
+			ability = KS_ABILITY_ABSENT;
+	return ability;
 }
 
 static bool is_self_signed(X509 *cert)
@@ -292,12 +314,9 @@ static enum ks_ability_cert without_ecdsa(const struct ks_abilities *a, X509 *ce
 		return is_self_signed(cert) ? KS_CERT_LEFT_OUT : KS_CERT_UNSEEN;
 	case KS_ABILITY_ABSENT:
 		return KS_CERT_UNSEEN;
-	case KS_ABILITY_NAMELESS:
-		return KS_CERT_LEFT_OUT;
-	case KS_ABILITY_UNKNOWN:
-		break;
+	default:
+		return KS_CERT_UNKNOWN;
 	}
-	return KS_CERT_UNKNOWN;
 }
 
 static enum ks_ability_cert of_ec(const struct ks_abilities *a, X509 *cert, EVP_PKEY *key)
@@ -312,14 +331,22 @@ static enum ks_ability_cert of_ec(const struct ks_abilities *a, X509 *cert, EVP_
 			return a->ecdsa == KS_YES ? KS_CERT_USABLE :
 			       a->ecdsa == KS_NO  ? without_ecdsa(a, cert) :
 						    KS_CERT_UNKNOWN;
-	return KS_CERT_LEFT_OUT;
+	return KS_CERT_UNPARSED;
+}
+
+static bool is_mldsa(const EVP_PKEY *key)
+{
+	return EVP_PKEY_is_a(key, "ML-DSA-44") || EVP_PKEY_is_a(key, "ML-DSA-65") ||
+	       EVP_PKEY_is_a(key, "ML-DSA-87");
 }
 
 static enum ks_ability_cert of_mldsa(const struct ks_abilities *a)
 {
-	if (a->series < 7000 || a->mldsa == KS_NO)
-		return KS_CERT_LEFT_OUT;
-	return a->mldsa == KS_YES ? KS_CERT_USABLE : KS_CERT_UNKNOWN;
+	if (a->series < 7000)
+		return KS_CERT_UNPARSED;
+	return a->mldsa == KS_YES ? KS_CERT_USABLE :
+	       a->mldsa == KS_NO  ? KS_CERT_LEFT_OUT :
+				    KS_CERT_UNKNOWN;
 }
 
 static enum ks_ability_cert of_key(const struct ks_abilities *a, X509 *cert)
@@ -329,15 +356,13 @@ static enum ks_ability_cert of_key(const struct ks_abilities *a, X509 *cert)
 
 	if (!key || !a->series || (type && is_foreign(type)))
 		return KS_CERT_UNKNOWN;
-	if (EVP_PKEY_is_a(key, "ML-DSA-44") || EVP_PKEY_is_a(key, "ML-DSA-65") ||
-	    EVP_PKEY_is_a(key, "ML-DSA-87"))
+	if (is_mldsa(key))
 		return of_mldsa(a);
-	if (EVP_PKEY_is_a(key, "RSA"))
-		return own_digest(a, cert) == KS_ABILITY_NAMELESS ? KS_CERT_LEFT_OUT :
-								    KS_CERT_USABLE;
-	if (EVP_PKEY_is_a(key, "EC"))
-		return of_ec(a, cert, key);
-	return KS_CERT_LEFT_OUT;
+	if (!EVP_PKEY_is_a(key, "RSA") && !EVP_PKEY_is_a(key, "EC"))
+		return KS_CERT_UNPARSED;
+	if (own_digest(a, cert) == KS_ABILITY_NAMELESS)
+		return KS_CERT_UNPARSED;
+	return EVP_PKEY_is_a(key, "EC") ? of_ec(a, cert, key) : KS_CERT_USABLE;
 }
 
 enum ks_ability_cert ks_ability_cert(const struct ks_abilities *abilities, X509 *cert)

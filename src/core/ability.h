@@ -17,6 +17,8 @@ struct ks_abilities {
 	int series;	       /* ks_kernel_series(), 0 if unknown */
 	enum ks_answer config; /* whether a config of this kernel was found */
 	enum ks_answer digest[KS_ABILITY_DIGESTS];
+	bool is_built_in
+		[KS_ABILITY_DIGESTS]; /* there when the keyrings are filled, before modules */
 	enum ks_answer ecdsa, mldsa;
 	enum ks_answer waiver; /* ML-DSA with signed attributes: CONFIG_PKCS7_WAIVE_AUTHATTRS_... */
 };
@@ -47,8 +49,9 @@ bool ks_ability_is_known_digest(const char *name);
 
 enum ks_ability_cert {
 	KS_CERT_UNKNOWN,
-	KS_CERT_LEFT_OUT, /* no keyring has it: the kernel cannot parse it, or check that it signed itself */
-	KS_CERT_UNSEEN, /* in the keyring, but no signature by it is ever good */
+	KS_CERT_UNPARSED, /* nor any keyring: the parser gives up on it (ENOPKG) */
+	KS_CERT_LEFT_OUT, /* no keyring has it: the kernel cannot check that it signed itself */
+	KS_CERT_UNSEEN,	  /* in the keyring, but no signature by it is ever good */
 	KS_CERT_USABLE,
 };
 

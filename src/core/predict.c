@@ -90,16 +90,6 @@ static bool is_mldsa(const char *algorithm)
 	       strncmp(algorithm, "2.16.840.1.101.3.4.3.", 21) == 0;
 }
 
-static bool stops_at_attributes(struct judge *j, const struct ks_signer_id *id)
-{
-	if (!id->attributes)
-		return false;
-	if (j->trust->abilities.waiver != KS_NO && is_mldsa(id->algorithm))
-		return unknown(j, KS_CAUSE_ATTRIBUTES,
-			       "whether it waives the signed attributes of ML-DSA");
-	return refused(j, KS_CAUSE_ATTRIBUTES, EKEYREJECTED);
-}
-
 static bool stops_at_name(struct judge *j, enum ks_ability ability)
 {
 	if (ability == KS_ABILITY_NAMELESS)
@@ -107,27 +97,82 @@ static bool stops_at_name(struct judge *j, enum ks_ability ability)
 	return false;
 }
 
-static bool parser_stops(struct judge *j)
+static bool has_capabilities(const struct judge *j, size_t i)
+{
+	CMS_SignerInfo *info =
+		sk_CMS_SignerInfo_value(CMS_get0_SignerInfos(j->signature->cms), (int)i);
+
+	return CMS_signed_get_attr_by_NID(info, NID_SMIMECapabilities, -1) >= 0;
+}
+
+/* One signer, in the order in which its fields stand in the message. */
+static bool stops_in_signer(struct judge *j, size_t i)
 {
 	const struct ks_abilities *abilities = &j->trust->abilities;
+	const struct ks_signer_id *id = &j->signature->signer[i];
 
+	if (stops_at_name(j, ks_ability_digest(abilities, id->digest)))
+		return true;
+	if (has_capabilities(j, i))
+		return refused(j, KS_CAUSE_ATTRIBUTES, EKEYREJECTED);
+	if (id->attributes != j->signature->signer[0].attributes)
+		return refused(j, KS_CAUSE_ATTRIBUTES, EINVAL);
+	return stops_at_name(j, ks_ability_algorithm(abilities, id->algorithm));
+}
+
+static bool stops_in_certificates(struct judge *j)
+{
+	for (int i = 0; i < sk_X509_num(j->embedded); i++)
+		switch (ks_ability_cert(&j->trust->abilities, sk_X509_value(j->embedded, i))) {
+		case KS_CERT_UNPARSED:
+			return refused(j, KS_CAUSE_UNSUPPORTED_CRYPTO, 0);
+		case KS_CERT_UNKNOWN:
+		case KS_CERT_LEFT_OUT:
+			return unknown(j, KS_CAUSE_MALFORMED,
+				       "whether it can parse the embedded certificates");
+		default:
+			break;
+		}
+	return false;
+}
+
+static bool stops_at_content(struct judge *j)
+{
+	/* Authenticode's own type is parsed, and then not taken for modules. */
+	static const char indirect[] = "1.3.6.1.4.1.311.2.1.4";
+	const ASN1_OBJECT *type = CMS_get0_eContentType(j->signature->cms);
+	char name[sizeof(indirect)];
+
+	if (OBJ_obj2nid(type) == NID_pkcs7_data)
+		return false;
+	OBJ_obj2txt(name, sizeof(name), type, 1);
+	return refused(j, KS_CAUSE_NOT_DATA, strcmp(name, indirect) == 0 ? 0 : EINVAL);
+}
+
+static bool parser_stops(struct judge *j)
+{
+	if (stops_at_content(j) || stops_in_certificates(j))
+		return true;
 	for (size_t i = 0; i < j->signature->count; i++) {
-		const struct ks_signer_id *id = &j->signature->signer[i];
-
 		j->finding->signer = i;
-		if (stops_at_name(j, ks_ability_digest(abilities, id->digest)) ||
-		    stops_at_attributes(j, id) ||
-		    stops_at_name(j, ks_ability_algorithm(abilities, id->algorithm)))
+		if (stops_in_signer(j, i))
 			return true;
 	}
 	j->finding->signer = 0;
-	for (int i = 0; i < sk_X509_num(j->embedded); i++)
-		if (ks_ability_cert(abilities, sk_X509_value(j->embedded, i)) == KS_CERT_UNKNOWN)
-			return unknown(j, KS_CAUSE_MALFORMED,
-				       "whether it can parse the embedded certificates");
-	if (OBJ_obj2nid(CMS_get0_eContentType(j->signature->cms)) != NID_pkcs7_data)
-		return refused(j, KS_CAUSE_NOT_DATA, EKEYREJECTED);
 	return false;
+}
+
+/* pkcs7_verify() takes none for modules, but for ML-DSA where that is waived. */
+static bool stops_at_attributes(struct judge *j)
+{
+	const struct ks_signer_id *id = &j->signature->signer[0];
+
+	if (!id->attributes)
+		return false;
+	if (j->trust->abilities.waiver != KS_NO && is_mldsa(id->algorithm))
+		return unknown(j, KS_CAUSE_ATTRIBUTES,
+			       "whether it waives the signed attributes of ML-DSA");
+	return refused(j, KS_CAUSE_ATTRIBUTES, EKEYREJECTED);
 }
 
 /* One signer, in one keyring */
@@ -188,10 +233,15 @@ static bool has_same_id(X509 *a, X509 *b)
  */
 static enum answer ask_embedded(struct judge *j, X509 *cert, size_t i, enum ks_ring ring)
 {
+	bool is_empty = true;
+
 	for (size_t k = 0; k < j->trust->count; k++) {
 		const struct ks_trusted *item = &j->trust->item[k];
 
-		if (is_in(item, ring) && has_same_id(item->cert, cert)) {
+		if (!is_in(item, ring))
+			continue;
+		is_empty = false;
+		if (has_same_id(item->cert, cert)) {
 			decided_by(j, i, item);
 			return item->counts == KS_YES ? GOOD : UNSURE;
 		}
@@ -203,7 +253,7 @@ static enum answer ask_embedded(struct judge *j, X509 *cert, size_t i, enum ks_r
 		    X509_NAME_cmp(X509_get_subject_name(j->trust->item[k].cert),
 				  X509_get_issuer_name(cert)) == 0)
 			return UNSURE;
-	return sk_X509_num(j->embedded) > 1 ? UNSURE : NO_KEY;
+	return sk_X509_num(j->embedded) > 1 && !is_empty ? UNSURE : NO_KEY;
 }
 
 /* Several certificates may answer to one name; which of them a kernel takes nobody knows. */
@@ -351,8 +401,7 @@ static bool is_blacklisted(struct judge *j)
 		if (refused_hash->hash.type != KS_SIGLIST_IMAGE || refused_hash->counts == KS_NO ||
 		    memcmp(refused_hash->hash.value, hash, sizeof(hash)) != 0)
 			continue;
-		if (refused_hash->counts == KS_YES && j->trust->rule->whole_file == KS_YES &&
-		    !j->finding->cause)
+		if (refused_hash->counts == KS_YES && j->trust->rule->whole_file == KS_YES)
 			return refused(j, KS_CAUSE_BLACKLISTED, EKEYREJECTED);
 		return unknown(j, KS_CAUSE_BLACKLISTED,
 			       "whether this kernel refuses files by their hashes");
@@ -397,7 +446,7 @@ static bool judge_trust(struct judge *j, struct ks_error *err)
 	if (answer == NO_KEY && !ask_signers(j, KS_RING_PLATFORM, &answer, err))
 		return false;
 	settle(j, answer);
-	if (!j->finding->is_unknown)
+	if (!j->finding->is_unknown && !j->finding->cause)
 		is_blacklisted(j);
 	return true;
 }
@@ -422,7 +471,8 @@ static bool judge_signature(struct judge *j, struct ks_error *err)
 	if (in->endless_algorithm)
 		return refused(j, KS_CAUSE_MALFORMED, EBADMSG);
 	j->embedded = CMS_get1_certs(j->signature->cms);
-	ok = parser_stops(j) || is_crypto_unknown(j) || judge_trust(j, err);
+	ok = parser_stops(j) || stops_at_attributes(j) || is_crypto_unknown(j) ||
+	     judge_trust(j, err);
 	sk_X509_pop_free(j->embedded, X509_free);
 	j->embedded = NULL;
 	ERR_clear_error();
@@ -487,7 +537,7 @@ static bool container_stops(struct judge *j)
 	if (j->loader->reader == KS_READER_UNKNOWN)
 		return unknown(j, KS_CAUSE_CONTAINER,
 			       "whether this kernel or kmod reads the container");
-	if (has_reader && !kmod && c->objection)
+	if (has_reader && !kmod && (c->objection || c->codec == &ks_codec_gzip))
 		return unknown(j, KS_CAUSE_CONTAINER,
 			       "what the kmod in use makes of the container");
 	return has_reader ? kernel_stops(j) : kmod_stops(j);
@@ -509,7 +559,8 @@ static bool vermagic_stops(struct judge *j)
 	size_t len = strlen(version);
 
 	if (!vermagic)
-		return false;
+		return unknown(j, KS_CAUSE_VERMAGIC,
+			       "without vermagic it depends on CONFIG_MODULE_FORCE_LOAD");
 	if (has_other_options(vermagic, j->loader->vermagic))
 		return refused(j, KS_CAUSE_VERMAGIC, ENOEXEC);
 	if (strcspn(vermagic, " ") == len && strncmp(vermagic, version, len) == 0)
@@ -547,9 +598,10 @@ static bool ask_all(struct judge *j, struct ks_error *err)
 		return unknown(j, KS_CAUSE_NONE, "no config of this kernel was found");
 	if (j->trust->module_sig == KS_YES && !judge_signature(j, err))
 		return false;
-	if (!finding->is_unknown &&
-	    (!finding->cause || (is_lack(finding->cause) && j->trust->enforced == KS_NO)) &&
-	    !vermagic_stops(j) && j->trust->ima_appraise == KS_YES)
+	if (finding->is_unknown || (finding->cause && !is_lack(finding->cause)) ||
+	    (finding->cause && j->trust->enforced == KS_YES))
+		return true;
+	if (!vermagic_stops(j) && j->trust->ima_appraise == KS_YES)
 		unknown(j, KS_CAUSE_NONE,
 			"IMA's policy wants modules to have its signature as well");
 	return true;

@@ -348,13 +348,14 @@ bool ks_signature_check(struct ks_signature *signature, size_t i, struct ks_view
 	return true;
 }
 
-/* What RSA makes of the signature value, with PADDING to be there; whether it is. */
-static bool recover(EVP_PKEY *key, const ASN1_OCTET_STRING *value, int padding, unsigned char *out,
-		    size_t *len)
+/* What RSA makes of the signature value, with PADDING and the name of MD to be there; are they? */
+static bool recover(EVP_PKEY *key, const ASN1_OCTET_STRING *value, int padding, const EVP_MD *md,
+		    unsigned char *out, size_t *len)
 {
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(key, NULL);
 	bool ok = ctx && EVP_PKEY_verify_recover_init(ctx) == 1 &&
 		  EVP_PKEY_CTX_set_rsa_padding(ctx, padding) == 1 &&
+		  (!md || EVP_PKEY_CTX_set_signature_md(ctx, md) == 1) &&
 		  EVP_PKEY_verify_recover(ctx, out, len, ASN1_STRING_get0_data(value),
 					  (size_t)ASN1_STRING_length(value)) == 1;
 
@@ -362,16 +363,16 @@ static bool recover(EVP_PKEY *key, const ASN1_OCTET_STRING *value, int padding, 
 	return ok;
 }
 
-static int rsa_errno(EVP_PKEY *key, const ASN1_OCTET_STRING *value)
+static int rsa_errno(EVP_PKEY *key, const ASN1_OCTET_STRING *value, const EVP_MD *md)
 {
 	size_t size = (size_t)EVP_PKEY_get_size(key), len = size;
 	unsigned char *out = malloc(size);
 	int sys = 0;
 
-	if (out && recover(key, value, RSA_NO_PADDING, out, &len) && len) {
+	if (out && recover(key, value, RSA_NO_PADDING, NULL, out, &len) && len) {
 		sys = out[0] ? EINVAL : EBADMSG;
 		len = size;
-		if (recover(key, value, RSA_PKCS1_PADDING, out, &len))
+		if (md && recover(key, value, RSA_PKCS1_PADDING, md, out, &len))
 			sys = EKEYREJECTED;
 	}
 	free(out);
@@ -386,7 +387,7 @@ int ks_signature_bad_errno(const struct ks_signature *signature, size_t i, X509 
 	int sys = 0;
 
 	if (key && EVP_PKEY_is_a(key, "RSA"))
-		sys = rsa_errno(key, CMS_SignerInfo_get0_signature(info));
+		sys = rsa_errno(key, CMS_SignerInfo_get0_signature(info), digest_of(info));
 	ERR_clear_error();
 	return sys;
 }

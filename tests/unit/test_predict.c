@@ -50,8 +50,10 @@ static int start(void **state)
 				   .item = items,
 				   .refused = refused,
 				   .is_complete = true };
-	for (size_t i = 0; i < KS_ABILITY_DIGESTS; i++)
+	for (size_t i = 0; i < KS_ABILITY_DIGESTS; i++) {
 		trust.abilities.digest[i] = KS_YES;
+		trust.abilities.is_built_in[i] = true;
+	}
 	loader = (struct ks_loader){
 		.trust = &trust, .reader = KS_READER_NONE, .kmod = 30, .modversions = KS_NO
 	};
@@ -873,7 +875,9 @@ static void an_algorithm_without_an_end(void **state)
 	KS_INSPECTION in = { 0 };
 	const struct ks_certs none = { 0 };
 	KS_BUF module = { 0 };
-	struct ks_candidate one = { .codec = &ks_codec_none, .inspection = &in };
+	struct ks_candidate one = { .codec = &ks_codec_none,
+				    .vermagic = RELEASE " SMP mod_unload ",
+				    .inspection = &in };
 
 	(void)state;
 	trust_builtin(identity("RSA", 1));
@@ -1523,7 +1527,7 @@ static void who_reads_the_container(void **state)
 		{ KS_READER_NONE, "+++?+++ +++?+++ +++????" },
 		{ KS_READER_XZ, "+++?+++ +++?-?? +++????" },
 		{ KS_READER_ZSTD, "+++?+++ +++?+++ +++????" },
-		{ KS_READER_GZIP, "+++?+++ +++++++ ++++???" },
+		{ KS_READER_GZIP, "+++?+++ +++++++ +++????" },
 		{ KS_READER_UNKNOWN, "+++?+++ +?????? +??????" },
 	};
 	static const int kmods[] = { 30, 34, 0 };
