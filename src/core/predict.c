@@ -90,16 +90,6 @@ static bool is_mldsa(const char *algorithm)
 	       strncmp(algorithm, "2.16.840.1.101.3.4.3.", 21) == 0;
 }
 
-static bool stops_at_attributes(struct judge *j, const struct ks_signer_id *id)
-{
-	if (!id->attributes)
-		return false;
-	if (j->trust->abilities.waiver != KS_NO && is_mldsa(id->algorithm))
-		return unknown(j, KS_CAUSE_ATTRIBUTES,
-			       "whether it waives the signed attributes of ML-DSA");
-	return refused(j, KS_CAUSE_ATTRIBUTES, EKEYREJECTED);
-}
-
 static bool stops_at_name(struct judge *j, enum ks_ability ability)
 {
 	if (ability == KS_ABILITY_NAMELESS)
@@ -107,7 +97,13 @@ static bool stops_at_name(struct judge *j, enum ks_ability ability)
 	return false;
 }
 
-static bool parser_stops(struct judge *j)
+static bool stops_at_capabilities(struct judge *j, const struct ks_signer_id *id)
+{
+	return id->capabilities && refused(j, KS_CAUSE_ATTRIBUTES, EKEYREJECTED);
+}
+
+/* Each signer's digest, attributes and algorithm, in the order in which they stand there. */
+static bool signers_stop(struct judge *j)
 {
 	const struct ks_abilities *abilities = &j->trust->abilities;
 
@@ -116,18 +112,58 @@ static bool parser_stops(struct judge *j)
 
 		j->finding->signer = i;
 		if (stops_at_name(j, ks_ability_digest(abilities, id->digest)) ||
-		    stops_at_attributes(j, id) ||
+		    stops_at_capabilities(j, id) ||
 		    stops_at_name(j, ks_ability_algorithm(abilities, id->algorithm)))
 			return true;
 	}
 	j->finding->signer = 0;
-	for (int i = 0; i < sk_X509_num(j->embedded); i++)
-		if (ks_ability_cert(abilities, sk_X509_value(j->embedded, i)) == KS_CERT_UNKNOWN)
+	return false;
+}
+
+static bool embedded_stop(struct judge *j)
+{
+	for (int i = 0; i < sk_X509_num(j->embedded); i++) {
+		enum ks_ability_cert ability =
+			ks_ability_cert(&j->trust->abilities, sk_X509_value(j->embedded, i));
+
+		if (ability == KS_CERT_UNKNOWN || ability == KS_CERT_LEFT_OUT)
 			return unknown(j, KS_CAUSE_MALFORMED,
 				       "whether it can parse the embedded certificates");
+	}
+	return false;
+}
+
+/* All signers have them, or none has (pkcs7_check_authattrs()). */
+static bool attributes_stop(struct judge *j)
+{
+	const struct ks_signer_id *id = j->signature->signer;
+
+	for (size_t i = 1; i < j->signature->count; i++)
+		if (id[i].attributes != id[0].attributes)
+			return refused(j, KS_CAUSE_MALFORMED, EINVAL);
+	return false;
+}
+
+static bool attributes_rejected(struct judge *j)
+{
+	const struct ks_signer_id *id = j->signature->signer;
+
+	if (!id[0].attributes)
+		return false;
+	for (size_t i = 0; i < j->signature->count; i++)
+		if (j->trust->abilities.waiver != KS_NO && is_mldsa(id[i].algorithm))
+			return unknown(j, KS_CAUSE_ATTRIBUTES,
+				       "whether it waives the signed attributes of ML-DSA");
+	return refused(j, KS_CAUSE_ATTRIBUTES, EKEYREJECTED);
+}
+
+static bool parser_stops(struct judge *j)
+{
+	if (signers_stop(j) || embedded_stop(j) || attributes_stop(j))
+		return true;
 	if (OBJ_obj2nid(CMS_get0_eContentType(j->signature->cms)) != NID_pkcs7_data)
 		return refused(j, KS_CAUSE_NOT_DATA, EKEYREJECTED);
-	return false;
+	return attributes_rejected(j);
 }
 
 /* One signer, in one keyring */
