@@ -32,6 +32,7 @@ static void take(struct situation *s, struct ks_key_place *place)
 {
 	s->key = place->key;
 	s->cert = place->cert;
+	s->root = place->root;
 	s->key_why = place->why;
 	s->hash = place->hash;
 	place->key = place->cert = place->why = place->hash = NULL;
@@ -43,9 +44,11 @@ static bool find_key(struct situation *s, const struct config *config, struct ks
 	KS_KEY_PLACE place = { 0 };
 	struct ks_error fault;
 
-	if (!ks_keysearch(&search, &place, &fault))
+	if (!ks_keysearch(&search, &place, &fault)) {
+		s->is_keyless = fault.code == KS_ERR_MISSING;
 		return fault.sys == ENOMEM ? ((*err = fault), false) :
 					     ks_string_copy(&s->key_why, fault.text, err);
+	}
 	take(s, &place);
 	if (read_cert(s, place.root, &fault))
 		return true;
@@ -119,6 +122,9 @@ bool advice_need(struct advice *a, const struct situation *s, const char *path,
 
 	if (p->fate == KS_FATE_UNKNOWN && p->cause == KS_CAUSE_UNAVAILABLE_KEY && geteuid() != 0)
 		a->privilege = true;
+	/* A signature by a key that is not trusted taints as well. */
+	if (p->fate == KS_FATE_TAINTS && s->standing != KS_STANDING_ACCEPTED)
+		return true;
 	switch (p->cause) {
 	case KS_CAUSE_NONE:
 		return true;
@@ -131,7 +137,7 @@ bool advice_need(struct advice *a, const struct situation *s, const char *path,
 		a->newer = true;
 		return true;
 	case KS_CAUSE_VERMAGIC:
-		return needs_other_kernel(a, path, err);
+		return p->fate == KS_FATE_UNKNOWN || needs_other_kernel(a, path, err);
 	default:
 		return p->fate == KS_FATE_UNKNOWN || needs_signature(a, s, path, err);
 	}
@@ -147,7 +153,7 @@ void advice_free(struct advice *a)
 
 struct steps {
 	struct step *step;
-	size_t count;
+	size_t count, left_out;
 	struct ks_error *err;
 	bool ok;
 };
@@ -158,6 +164,7 @@ static void add_step(struct steps *steps, char *command, const char *why)
 	struct step *step = &steps->step[steps->count];
 
 	if (!steps->ok || steps->count == ADVICE_STEPS) {
+		steps->left_out++;
 		free(command);
 		return;
 	}
@@ -209,6 +216,31 @@ static bool add_words(struct ks_buf *line, const char *const *word, struct ks_er
 	return true;
 }
 
+/* PATH inside ROOT (or NULL), as a shell takes it. */
+static bool shell_path(const char *root, const char *path, char **word, struct ks_error *err)
+{
+	KS_STRING whole = NULL;
+	KS_BUF text = { 0 };
+
+	return ks_string_print(&whole, err, "%s%s", root ? root : "", path) &&
+	       add_word(&text, whole, err) && ks_buf_append(&text, "", 1, err) &&
+	       ks_string_copy(word, (const char *)text.data, err);
+}
+
+/* The command WORD, of the system in ROOT (NULL: of this one). */
+static void add_inside(struct steps *steps, const char *root, const char *why,
+		       const char *const *word)
+{
+	const char *const inside[] = { "chroot", root, NULL };
+	char *command = NULL;
+	KS_BUF line = { 0 };
+
+	steps->ok = steps->ok && (!root || add_words(&line, inside, steps->err)) &&
+		    add_words(&line, word, steps->err) && ks_buf_append(&line, "", 1, steps->err) &&
+		    ks_string_copy(&command, (const char *)line.data, steps->err);
+	add_step(steps, command, why);
+}
+
 /* "kernel-sign sign ..." for what it has to be said of. */
 static bool sign_command(const struct advice *a, const struct situation *s, bool whole,
 			 char **command, struct ks_error *err)
@@ -244,25 +276,47 @@ static void sign_step(const struct advice *a, const struct situation *s, bool wh
 
 /* Where a new key goes: kernel-sign and DKMS find it there. */
 #define NEW_DIR "/var/lib/dkms"
+#define NEW_KEY NEW_DIR "/mok.key"
+#define NEW_CERT NEW_DIR "/mok.pub"
 
-static const char *root_of(const struct situation *s)
-{
-	return s->request->root ? s->request->root : "";
-}
-
+/* Never over a key that is there, which may be enrolled. */
 static void key_step(const struct situation *s, struct steps *steps)
 {
-	const char *root = root_of(s);
+	KS_STRING dir = NULL;
+	KS_STRING key = NULL;
+	KS_STRING cert = NULL;
+	const char *root = s->request->root;
 
-	if (!s->key)
+	if (s->key)
+		return;
+	steps->ok = steps->ok && shell_path(root, NEW_DIR, &dir, steps->err) &&
+		    shell_path(root, NEW_KEY, &key, steps->err) &&
+		    shell_path(root, NEW_CERT, &cert, steps->err);
+	if (steps->ok)
 		add_command(
 			steps, "makes a key where kernel-sign and DKMS find it",
-			"(umask 077; mkdir -p %s" NEW_DIR "; openssl req -new -x509 -newkey "
+			"(umask 077; mkdir -p %s; [ -e %s ] || openssl req -new -x509 -newkey "
 			"rsa:2048 -nodes -days 36500 -subj '/CN=module key of this machine/' "
 			"-addext basicConstraints=critical,CA:FALSE "
 			"-addext keyUsage=digitalSignature -addext extendedKeyUsage=codeSigning "
-			"-keyout %s" NEW_DIR "/mok.key -outform DER -out %s" NEW_DIR "/mok.pub)",
-			root, root, root);
+			"-keyout %s -outform DER -out %s)",
+			dir, key, key, cert);
+}
+
+/* What the key at hand cannot be used for, and why; NULL where it can, or where none is. */
+static const char *is_no_use(const struct situation *s)
+{
+	enum ks_ability_cert ability;
+
+	if (s->standing == KS_STANDING_REFUSED)
+		return "the key's certificate is revoked: sign with another key (--key, --cert)";
+	if (!s->x509 || s->trust->abilities.config != KS_YES)
+		return NULL;
+	ability = ks_ability_cert(&s->trust->abilities, s->x509);
+	return ability == KS_CERT_LEFT_OUT || ability == KS_CERT_UNSEEN ?
+		       "this kernel cannot use a key of that type: sign with another one (--key, "
+		       "--cert), like RSA of 2048 bits" :
+		       NULL;
 }
 
 /* Where shim's list of keys counts, and so mokutil helps. */
@@ -276,32 +330,34 @@ static void import_step(const struct situation *s, struct steps *steps)
 {
 	static const char then[] = "asks for a password, which MokManager (a blue screen, \"Enroll "
 				   "MOK\") wants to have at the next start";
-	KS_BUF line = { 0 };
-	char *command = NULL;
-	const char *cert = s->cert ? s->cert : NEW_DIR "/mok.pub";
+	KS_STRING cert = NULL;
 
-	steps->ok = steps->ok && add_word(&line, cert, steps->err) &&
-		    ks_buf_append(&line, "", 1, steps->err) &&
-		    (!s->cert || s->is_der ?
-			     ks_string_print(&command, steps->err, "mokutil --import %s",
-					     (const char *)line.data) :
-			     ks_string_print(&command, steps->err,
-					     "openssl x509 -in %s -outform DER -out /root/mok.der "
-					     "&& mokutil --import /root/mok.der",
-					     (const char *)line.data));
-	add_step(steps, command, then);
+	steps->ok =
+		steps->ok && (s->cert ? shell_path(s->root, s->cert, &cert, steps->err) :
+					shell_path(s->request->root, NEW_CERT, &cert, steps->err));
+	if (!steps->ok)
+		return;
+	if (!s->cert || s->is_der)
+		add_command(steps, then, "mokutil --import %s", cert);
+	else
+		add_command(steps, then,
+			    "openssl x509 -in %s -outform DER -out /root/mok.der && "
+			    "mokutil --import /root/mok.der",
+			    cert);
 }
 
 /* What there is to do where mokutil does not help: no command, only words. */
 static void other_trust_step(const struct situation *s, struct steps *steps)
 {
-	const char *cert = s->cert ? s->cert : NEW_DIR "/mok.pub";
+	const char *cert = s->cert ? s->cert : NEW_CERT;
 	const char *before, *after;
 	KS_STRING why = NULL;
 
 	if (s->trust->is_forced) {
 		before = "the kernel's build demands signatures: build it with ";
-		after = " in CONFIG_SYSTEM_TRUSTED_KEYS, or enrol that in the firmware's db";
+		after = s->trust->rule->db == KS_YES ?
+				" in CONFIG_SYSTEM_TRUSTED_KEYS, or enrol that in the firmware's db" :
+				" in CONFIG_SYSTEM_TRUSTED_KEYS";
 	} else if (s->trust->enforced == KS_UNKNOWN) {
 		before = "if the kernel will enforce signatures, it has to trust ";
 		after = ": under Secure Boot by mokutil --import";
@@ -326,10 +382,6 @@ static void trust_step(const struct situation *s, struct steps *steps)
 			"give the password of mokutil",
 			"systemctl reboot");
 		return;
-	case KS_STANDING_REFUSED:
-		add_step(steps, NULL,
-			 "the key's certificate is revoked: sign with another key (--key, --cert)");
-		return;
 	default:
 		break;
 	}
@@ -346,8 +398,9 @@ static void rebuild_step(const struct advice *a, const struct situation *s, stru
 	if (!a->rebuilt.count)
 		return;
 	if (ks_place_exists(s->request->root, "/var/lib/dkms"))
-		add_command(steps, "builds DKMS's modules for this kernel",
-			    "dkms autoinstall -k %s", s->kernel->version);
+		add_inside(steps, s->request->root, "builds DKMS's modules for this kernel",
+			   (const char *const[]){ "dkms", "autoinstall", "-k", s->kernel->version,
+						  NULL });
 	else
 		add_step(steps, NULL,
 			 "modules made for another kernel have to be built for this one");
@@ -355,12 +408,13 @@ static void rebuild_step(const struct advice *a, const struct situation *s, stru
 
 static void refresh_step(const struct advice *a, const struct situation *s, struct steps *steps)
 {
-	static const struct {
-		const char *program, *command, *kernel;
+	const char *version = s->kernel->version;
+	const struct {
+		const char *program, *const word[5];
 	} tools[] = {
-		{ "/usr/sbin/update-initramfs", "update-initramfs -u -k ", "" },
-		{ "/usr/bin/dracut", "dracut --force --kver ", "" },
-		{ "/usr/bin/mkinitcpio", "mkinitcpio -P", NULL },
+		{ "/usr/sbin/update-initramfs", { "update-initramfs", "-u", "-k", version } },
+		{ "/usr/bin/dracut", { "dracut", "--force", "--kver", version } },
+		{ "/usr/bin/mkinitcpio", { "mkinitcpio", "-P" } },
 	};
 	static const char why[] = "the initramfs has old copies of modules";
 
@@ -368,15 +422,48 @@ static void refresh_step(const struct advice *a, const struct situation *s, stru
 		return;
 	for (size_t i = 0; i < sizeof(tools) / sizeof(*tools); i++)
 		if (ks_place_exists(s->request->root, tools[i].program)) {
-			add_command(steps, why, "%s%s", tools[i].command,
-				    tools[i].kernel ? s->kernel->version : "");
+			add_inside(steps, s->request->root, why, tools[i].word);
 			return;
 		}
 	add_step(steps, NULL, "the initramfs has old copies of modules: make it anew");
 }
 
+static void gate_step(const struct situation *s, struct steps *steps)
+{
+	const char *root = s->request->root;
+
+	add_inside(steps, NULL, "lets DKMS install no module that the kernel would refuse",
+		   (const char *const[]){ "kernel-sign", "dkms", "enable", "--all",
+					  root ? "--root" : NULL, root, NULL });
+}
+
+/* To a signature by a key that the kernel trusts, as far as there can be one. */
+static void signing_steps(const struct advice *a, const struct situation *s, bool whole,
+			  struct steps *steps)
+{
+	const char *hindrance = is_no_use(s);
+	KS_STRING why = NULL;
+
+	if (!s->key && !s->is_keyless) {
+		steps->ok = steps->ok &&
+			    ks_string_print(&why, steps->err,
+					    "the key to sign with cannot be found: %s", s->key_why);
+		hindrance = why ? why : "";
+	}
+	if (!hindrance) {
+		key_step(s, steps);
+		if (a->sign)
+			sign_step(a, s, whole, steps);
+	}
+	refresh_step(a, s, steps);
+	if (hindrance)
+		add_step(steps, NULL, hindrance);
+	else if (a->trust)
+		trust_step(s, steps);
+}
+
 bool advice_steps(const struct advice *a, const struct situation *s, bool whole, struct step *step,
-		  size_t *count, struct ks_error *err)
+		  size_t *count, size_t *left_out, struct ks_error *err)
 {
 	struct steps steps = { .step = step, .err = err, .ok = true };
 
@@ -388,16 +475,13 @@ bool advice_steps(const struct advice *a, const struct situation *s, bool whole,
 		add_step(&steps, NULL,
 			 "get another build of the module: this very file was revoked");
 	if (a->sign || a->trust)
-		key_step(s, &steps);
-	if (a->sign)
-		sign_step(a, s, whole, &steps);
-	refresh_step(a, s, &steps);
-	if (a->trust)
-		trust_step(s, &steps);
+		signing_steps(a, s, whole, &steps);
+	else
+		refresh_step(a, s, &steps);
 	if (a->gate)
-		add_command(&steps, "lets DKMS install no module that the kernel would refuse",
-			    "kernel-sign dkms enable --all");
+		gate_step(s, &steps);
 	*count = steps.count;
+	*left_out = steps.left_out;
 	if (!steps.ok)
 		steps_free(step, steps.count);
 	return steps.ok;

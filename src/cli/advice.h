@@ -12,6 +12,8 @@ struct situation {
 	const struct ks_kernel *kernel;
 	const struct ks_trust *trust;
 	char *key, *cert; /* files; NULL where there is no key */
+	const char *root; /* both are inside it, or NULL */
+	bool is_keyless;  /* none is anywhere, so that one may be made */
 	char *key_why;	  /* what named it; without a key, why there is none */
 	char *hash;	  /* that it would sign with */
 	bool is_der;	  /* the certificate's file */
@@ -35,7 +37,6 @@ void situation_free(struct situation *situation);
 /* What is needed, gathered from one module or many. */
 struct advice {
 	bool sign;		       /* anew, by the key there is */
-	bool rewrite;		       /* for the container, which "sign" writes anew */
 	bool trust;		       /* the key's certificate, by the kernel */
 	bool other_hash;	       /* the digest at hand is none that the kernel can check */
 	bool newer;		       /* a file that somebody revoked */
@@ -62,10 +63,12 @@ struct step {
 
 /*
  * The first ADVICE_STEPS things to do, in their order; the caller frees them with steps_free().
- * WHOLE: modules to be signed are those of the kernel, and need no names.
+ * WHOLE: all out-of-tree modules of the kernel are to be signed, and need no names.  *LEFT_OUT is
+ * how many more there are.
  */
 KS_MUST_CHECK bool advice_steps(const struct advice *advice, const struct situation *situation,
-				bool whole, struct step *step, size_t *count, struct ks_error *err);
+				bool whole, struct step *step, size_t *count, size_t *left_out,
+				struct ks_error *err);
 
 void steps_free(struct step *step, size_t count);
 void advice_free(struct advice *advice);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* doctor: from the symptom to the cause, and what to do about it. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,7 +22,7 @@ struct doctor {
 	const struct situation *situation;
 	struct advice advice;
 	struct ks_strings paths; /* of all modules that were looked at */
-	size_t total, loading;
+	size_t total, loading, tainting, unknown;
 };
 
 static void put(struct doctor *d, const char *name, struct json_object *value)
@@ -174,6 +175,27 @@ static void tell_key(struct doctor *d)
 
 /* The modules */
 
+static void count_fate(struct doctor *d, const struct ks_prediction *p)
+{
+	d->loading += p->fate == KS_FATE_LOADS || p->fate == KS_FATE_TAINTS;
+	d->tainting += p->fate == KS_FATE_TAINTS;
+	d->unknown += p->fate == KS_FATE_UNKNOWN || (p->fate == KS_FATE_REFUSED_WHEN_ENFORCED &&
+						     d->situation->trust->enforced == KS_UNKNOWN);
+}
+
+static void tell_count(const struct doctor *d)
+{
+	char tainting[64] = "", unknown[64] = "";
+
+	if (d->tainting)
+		snprintf(tainting, sizeof(tainting), ", %zu of them tainting the kernel",
+			 d->tainting);
+	if (d->unknown)
+		snprintf(unknown, sizeof(unknown), ", %zu may", d->unknown);
+	report_line("modules     %zu of %zu will load%s%s", d->loading, d->total, tainting,
+		    unknown);
+}
+
 static void each(void *ctx, const struct look *look)
 {
 	struct doctor *d = ctx;
@@ -185,7 +207,7 @@ static void each(void *ctx, const struct look *look)
 		json_object_array_add(d->modules, look_json(look));
 	if (!look->facts || !look->facts->is_predicted)
 		return;
-	d->loading += look->facts->prediction.fate == KS_FATE_LOADS;
+	count_fate(d, &look->facts->prediction);
 	if (!advice_need(&d->advice, d->situation, look->found->path, look->facts, &err) ||
 	    !ks_strings_add(&d->paths, look->found->path, &err) ||
 	    !look_prediction(look, &text, &err))
@@ -203,7 +225,7 @@ static int look_at_modules(struct doctor *d)
 	status = look_run(d->look, false, each, d);
 	put(d, "modules", d->modules);
 	if (!is_quiet(d) && d->total)
-		report_line("modules     %zu of %zu will load", d->loading, d->total);
+		tell_count(d);
 	return status;
 }
 
@@ -216,8 +238,12 @@ static void look_at_dkms(struct doctor *d)
 	char names[512];
 	struct ks_error err;
 
-	if (!ks_dkms_ungated(d->look->request.root, &ungated, &err))
+	if (!ks_dkms_ungated(d->look->request.root, &ungated, &err)) {
 		report_error(&err);
+		json_object_put(list);
+		put(d, "dkms_not_gated", NULL);
+		return;
+	}
 	for (size_t i = 0; i < ungated.count; i++)
 		json_object_array_add(list, report_text(ungated.item[i]));
 	put(d, "dkms_not_gated", list);
@@ -234,9 +260,11 @@ static void look_at_initramfs(struct doctor *d)
 	struct json_object *list = json_object_new_array();
 	KS_STALE stale = { 0 };
 	struct ks_error err;
+	bool is_read = ks_stale_find(d->situation->kernel, &load, &d->paths, &stale, &err);
 
-	if (!ks_stale_find(d->situation->kernel, &load, &d->paths, &stale, &err))
+	if (!is_read)
 		report_warning("not seen: %s", err.text);
+	json_object_object_add(o, "unread", report_text(is_read ? NULL : err.text));
 	for (size_t i = 0; i < stale.outdated.count; i++) {
 		json_object_array_add(list, report_text(stale.outdated.item[i]));
 		if (!is_quiet(d))
@@ -270,27 +298,47 @@ static void tell_step(size_t number, const struct step *step)
 	}
 }
 
+/* A signature that the kernel takes, by whomever, is not to be replaced. */
+static bool is_whole(const struct doctor *d)
+{
+	const struct request *request = &d->look->request;
+
+	return !request->names && !request->dir && !request->all &&
+	       d->advice.signed_anew.count == d->total;
+}
+
+static void tell_count_of_steps(const struct doctor *d, size_t count)
+{
+	if (count)
+		report_line("What to do%s:", geteuid() ? ", as root" : "");
+	else
+		report_line(d->loading == d->total ? "There is nothing to do." :
+						     "What to do about that is not known.");
+}
+
 static bool tell_steps(struct doctor *d)
 {
 	struct step step[ADVICE_STEPS];
 	struct json_object *list;
-	size_t count;
+	size_t count, left_out;
 	struct ks_error err;
 
-	if (!advice_steps(&d->advice, d->situation, !d->look->request.names, step, &count, &err)) {
+	if (!advice_steps(&d->advice, d->situation, is_whole(d), step, &count, &left_out, &err)) {
 		report_error(&err);
 		return false;
 	}
 	list = json_object_new_array();
 	if (!is_quiet(d))
-		report_line(count ? "What to do%s:" : "There is nothing to do.",
-			    geteuid() ? ", as root" : "");
+		tell_count_of_steps(d, count);
 	for (size_t i = 0; i < count; i++) {
 		json_object_array_add(list, step_json(&step[i]));
 		if (!is_quiet(d))
 			tell_step(i + 1, &step[i]);
 	}
+	if (left_out && !is_quiet(d))
+		report_line("Then ask again: there is more to do.");
 	put(d, "steps", list);
+	put(d, "more_steps", json_object_new_boolean(left_out > 0));
 	steps_free(step, count);
 	return true;
 }

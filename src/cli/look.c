@@ -205,11 +205,12 @@ bool look_prediction(const struct look *look, char **text, struct ks_error *err)
 bool look_steps(const struct look *look, struct step *step, size_t *count, struct ks_error *err)
 {
 	ADVICE advice = { 0 };
+	size_t left_out;
 
 	*count = 0;
 	return !look->facts->is_predicted ||
 	       (advice_need(&advice, look->situation, look->found->path, look->facts, err) &&
-		advice_steps(&advice, look->situation, false, step, count, err));
+		advice_steps(&advice, look->situation, false, step, count, &left_out, err));
 }
 
 static bool add_note(struct ks_strings *notes, bool is_so, const char *note, struct ks_error *err)

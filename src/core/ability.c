@@ -340,6 +340,27 @@ static bool is_mldsa(const EVP_PKEY *key)
 	       EVP_PKEY_is_a(key, "ML-DSA-87");
 }
 
+/* rsa_check_key_length() in crypto/rsa.c, which counts whole machine words. */
+static bool is_rsa_length(int bits)
+{
+	enum { WORD = 64 };
+	static const int lengths[] = { 512, 1024, 1536, 2048, 3072, 4096 };
+
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++)
+		if (bits <= lengths[i] && bits > lengths[i] - WORD)
+			return true;
+	return false;
+}
+
+static enum ks_ability_cert of_rsa(const struct ks_abilities *a, X509 *cert, EVP_PKEY *key)
+{
+	if (is_rsa_length(EVP_PKEY_get_bits(key)))
+		return KS_CERT_USABLE;
+	return own_digest(a, cert) == KS_ABILITY_PRESENT && is_self_signed(cert) ?
+		       KS_CERT_LEFT_OUT :
+		       KS_CERT_UNKNOWN;
+}
+
 static enum ks_ability_cert of_mldsa(const struct ks_abilities *a)
 {
 	if (a->series < 7000)
@@ -362,7 +383,7 @@ static enum ks_ability_cert of_key(const struct ks_abilities *a, X509 *cert)
 		return KS_CERT_UNPARSED;
 	if (own_digest(a, cert) == KS_ABILITY_NAMELESS)
 		return KS_CERT_UNPARSED;
-	return EVP_PKEY_is_a(key, "EC") ? of_ec(a, cert, key) : KS_CERT_USABLE;
+	return EVP_PKEY_is_a(key, "EC") ? of_ec(a, cert, key) : of_rsa(a, cert, key);
 }
 
 enum ks_ability_cert ks_ability_cert(const struct ks_abilities *abilities, X509 *cert)

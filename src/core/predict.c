@@ -97,14 +97,6 @@ static bool stops_at_name(struct judge *j, enum ks_ability ability)
 	return false;
 }
 
-static bool has_capabilities(const struct judge *j, size_t i)
-{
-	CMS_SignerInfo *info =
-		sk_CMS_SignerInfo_value(CMS_get0_SignerInfos(j->signature->cms), (int)i);
-
-	return CMS_signed_get_attr_by_NID(info, NID_SMIMECapabilities, -1) >= 0;
-}
-
 /* One signer, in the order in which its fields stand in the message. */
 static bool stops_in_signer(struct judge *j, size_t i)
 {
@@ -113,10 +105,8 @@ static bool stops_in_signer(struct judge *j, size_t i)
 
 	if (stops_at_name(j, ks_ability_digest(abilities, id->digest)))
 		return true;
-	if (has_capabilities(j, i))
+	if (id->capabilities)
 		return refused(j, KS_CAUSE_ATTRIBUTES, EKEYREJECTED);
-	if (id->attributes != j->signature->signer[0].attributes)
-		return refused(j, KS_CAUSE_ATTRIBUTES, EINVAL);
 	return stops_at_name(j, ks_ability_algorithm(abilities, id->algorithm));
 }
 
@@ -149,6 +139,17 @@ static bool stops_at_content(struct judge *j)
 	return refused(j, KS_CAUSE_NOT_DATA, strcmp(name, indirect) == 0 ? 0 : EINVAL);
 }
 
+/* All signers have them, or none has (pkcs7_check_authattrs()). */
+static bool stops_at_some_attributes(struct judge *j)
+{
+	const struct ks_signer_id *id = j->signature->signer;
+
+	for (size_t i = 1; i < j->signature->count; i++)
+		if (id[i].attributes != id[0].attributes)
+			return refused(j, KS_CAUSE_MALFORMED, EINVAL);
+	return false;
+}
+
 static bool parser_stops(struct judge *j)
 {
 	if (stops_at_content(j) || stops_in_certificates(j))
@@ -159,19 +160,20 @@ static bool parser_stops(struct judge *j)
 			return true;
 	}
 	j->finding->signer = 0;
-	return false;
+	return stops_at_some_attributes(j);
 }
 
 /* pkcs7_verify() takes none for modules, but for ML-DSA where that is waived. */
 static bool stops_at_attributes(struct judge *j)
 {
-	const struct ks_signer_id *id = &j->signature->signer[0];
+	const struct ks_signer_id *id = j->signature->signer;
 
-	if (!id->attributes)
+	if (!id[0].attributes)
 		return false;
-	if (j->trust->abilities.waiver != KS_NO && is_mldsa(id->algorithm))
-		return unknown(j, KS_CAUSE_ATTRIBUTES,
-			       "whether it waives the signed attributes of ML-DSA");
+	for (size_t i = 0; i < j->signature->count; i++)
+		if (j->trust->abilities.waiver != KS_NO && is_mldsa(id[i].algorithm))
+			return unknown(j, KS_CAUSE_ATTRIBUTES,
+				       "whether it waives the signed attributes of ML-DSA");
 	return refused(j, KS_CAUSE_ATTRIBUTES, EKEYREJECTED);
 }
 

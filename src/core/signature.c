@@ -42,6 +42,7 @@ static bool read_signer(CMS_SignerInfo *info, struct ks_signer_id *id, struct ks
 
 	CMS_SignerInfo_get0_algs(info, NULL, NULL, &digest, &algorithm);
 	id->attributes = CMS_signed_get_attr_count(info) > 0;
+	id->capabilities = CMS_signed_get_attr_by_NID(info, NID_SMIMECapabilities, -1) >= 0;
 	return read_identity(info, id, err) && object_name(digest, &id->digest, err) &&
 	       object_name(algorithm, &id->algorithm, err);
 }

@@ -10,13 +10,14 @@
 
 /* One SignerInfo.  It names its certificate by issuer and serial, or by key id. */
 struct ks_signer_id {
-	char *name;	 /* the issuer's common name; NULL for a key-id signer */
-	char *issuer;	 /* the whole issuer, RFC 2253; NULL for a key-id signer */
-	char *serial;	 /* lower-case hexadecimal; NULL for a key-id signer */
-	char *key_id;	 /* lower-case hexadecimal; NULL for an issuer-and-serial signer */
-	char *digest;	 /* OpenSSL's long name, which is the kernel's: "sha256" */
-	char *algorithm; /* the same for the signature: "rsaEncryption", "ecdsa-with-SHA384" */
-	bool attributes; /* signed attributes, which the kernel takes in no module signature */
+	char *name;	   /* the issuer's common name; NULL for a key-id signer */
+	char *issuer;	   /* the whole issuer, RFC 2253; NULL for a key-id signer */
+	char *serial;	   /* lower-case hexadecimal; NULL for a key-id signer */
+	char *key_id;	   /* lower-case hexadecimal; NULL for an issuer-and-serial signer */
+	char *digest;	   /* OpenSSL's long name, which is the kernel's: "sha256" */
+	char *algorithm;   /* the same for the signature: "rsaEncryption", "ecdsa-with-SHA384" */
+	bool attributes;   /* signed attributes, which the kernel takes in no module signature */
+	bool capabilities; /* S/MIME's among them, at which its parser stops */
 };
 
 struct ks_signature {

@@ -42,7 +42,8 @@ static const struct {
 
 /*
  * A kernel of anybody else: what is compiled in counts everywhere.  A MOK with MokListTrustedRT does
- * where CONFIG_INTEGRITY_MACHINE_KEYRING is set; the rest is up to patches that nobody can see.
+ * where CONFIG_INTEGRITY_MACHINE_KEYRING is set, and not for certificate authorities only; the rest
+ * is up to patches that nobody can see.
  */
 static const struct ks_trust_rule other_rule = {
 	"any other kernel: builtin; under Secure Boot MOK with MokListTrustedRT; else unknown",
@@ -211,6 +212,8 @@ static enum ks_answer is_trusted(const struct ks_trust *trust, enum ks_origin or
 	case KS_ORIGIN_BUILTIN:
 		return KS_YES;
 	case KS_ORIGIN_MOK:
+		if (rule == &other_rule && trust->takes_mok != KS_YES)
+			return rule->mok;
 		return trust->mok_trusted == KS_YES ? rule->trusted_mok : rule->mok;
 	case KS_ORIGIN_DB:
 		return rule->db;
@@ -289,6 +292,8 @@ static void judge_place(const struct ks_trust *trust, struct ks_trusted *item)
 	} else if (item->is_found == KS_YES) {
 		lessen(item, ks_trust_asks(trust, item->found), "rule");
 	} else {
+		if (item->origin == KS_ORIGIN_DB && trust->ignores_db)
+			lessen(item, KS_NO, "MokIgnoreDB");
 		lessen(item, is_trusted(trust, item->origin), "rule");
 		lessen(item, is_looked_at(trust, item->origin), "Secure Boot");
 	}
@@ -517,6 +522,32 @@ static bool read_list(const struct ks_trust_search *s, const char *name, const c
 	return ks_strings_add(&trust->unseen, denied, err);
 }
 
+/*
+ * Where its validation is switched off, shim has the kernel told that there is no Secure Boot
+ * (efi_get_secureboot() in drivers/firmware/efi/libstub/secureboot.c).
+ */
+static bool read_secure_boot(const struct ks_trust_search *s, struct ks_trust *trust,
+			     struct ks_error *err)
+{
+	enum ks_answer is_off = KS_UNKNOWN;
+
+	if (!read_flag(s, "SecureBoot", KS_EFI_GLOBAL, trust, &trust->secure_boot, err) ||
+	    !read_flag(s, "MokSBStateRT", KS_EFI_SHIM, trust, &is_off, err))
+		return false;
+	if (trust->secure_boot == KS_YES && is_off == KS_YES)
+		trust->secure_boot = KS_NO;
+	return true;
+}
+
+/* That it is there is enough (uefi_check_ignore_db() in load_uefi.c). */
+static bool read_ignore_db(const struct ks_trust_search *s, struct ks_trust *trust,
+			   struct ks_error *err)
+{
+	KS_BUF data = { 0 };
+
+	return read_variable(s, "MokIgnoreDB", KS_EFI_SHIM, trust, &data, &trust->ignores_db, err);
+}
+
 static bool read_firmware(const struct ks_trust_search *s, struct ks_trust *trust,
 			  struct ks_error *err)
 {
@@ -524,9 +555,8 @@ static bool read_firmware(const struct ks_trust_search *s, struct ks_trust *trus
 		trust->is_complete = false;
 		return true;
 	}
-	if (!check_mounted(s, trust, err) ||
-	    !read_flag(s, "SecureBoot", KS_EFI_GLOBAL, trust, &trust->secure_boot, err) ||
-	    !read_mok_trusted(s, trust, err))
+	if (!check_mounted(s, trust, err) || !read_secure_boot(s, trust, err) ||
+	    !read_ignore_db(s, trust, err) || !read_mok_trusted(s, trust, err))
 		return false;
 	for (size_t i = 0; i < sizeof(variables) / sizeof(*variables); i++)
 		if (!read_list(s, variables[i].name, variables[i].guid, variables[i].origin, trust,
@@ -638,6 +668,21 @@ static bool ask_config(const struct ks_trust_search *s, struct ks_trust *trust,
 			"it is not running: its command line, and Secure Boot, decide", err);
 }
 
+/* What is no authority's goes into .platform where .machine is for those (machine_keyring.c). */
+static bool find_machine_keyring(const struct ks_trust_search *s, struct ks_trust *trust,
+				 struct ks_error *err)
+{
+	enum ks_answer built, authorities, authorities_max;
+
+	if (!read_config(s, "CONFIG_INTEGRITY_MACHINE_KEYRING", &built, err) ||
+	    !read_config(s, "CONFIG_INTEGRITY_CA_MACHINE_KEYRING", &authorities, err) ||
+	    !read_config(s, "CONFIG_INTEGRITY_CA_MACHINE_KEYRING_MAX", &authorities_max, err))
+		return false;
+	trust->takes_mok = ks_answer_both(
+		built, ks_answer_both(ks_answer_not(authorities), ks_answer_not(authorities_max)));
+	return true;
+}
+
 static bool find_enforcement(const struct ks_trust_search *s, struct ks_trust *trust,
 			     struct ks_error *err)
 {
@@ -680,8 +725,8 @@ static bool find(const struct ks_trust_search *s, struct ks_trust *trust, struct
 	    !ks_abilities_find(s->kernel, s->root, s->is_running, s->live, &trust->abilities,
 			       err) ||
 	    !read_image(s, trust, &builder, err) || !read_firmware(s, trust, err) ||
-	    !find_enforcement(s, trust, err) || !ks_trust_read_ima(s, trust, err) ||
-	    !choose_rule(trust, builder, err))
+	    !find_enforcement(s, trust, err) || !find_machine_keyring(s, trust, err) ||
+	    !ks_trust_read_ima(s, trust, err) || !choose_rule(trust, builder, err))
 		return false;
 	judge_all(trust);
 	if (!s->is_running)

@@ -65,15 +65,17 @@ struct ks_trust {
 	bool is_running;
 	enum ks_answer module_sig; /* CONFIG_MODULE_SIG */
 	enum ks_answer enforced;
-	char *enforced_why; /* never NULL */
-	bool is_forced;	    /* CONFIG_MODULE_SIG_FORCE: nobody can tell it otherwise */
-	int enforced_errno; /* that a refused module gets for it; 0 where that is unknown */
-	enum ks_answer secure_boot;
+	char *enforced_why;	    /* never NULL */
+	bool is_forced;		    /* CONFIG_MODULE_SIG_FORCE: nobody can tell it otherwise */
+	int enforced_errno;	    /* that a refused module gets for it; 0 where that is unknown */
+	enum ks_answer secure_boot; /* as the kernel has it: shim may have switched it off */
 	char *lockdown; /* "none", "integrity", "confidentiality"; NULL where it cannot be seen */
 	const struct ks_trust_rule *rule;
 	char *rule_why;		    /* what the rule was chosen by */
 	char *image;		    /* the file that was read, or NULL */
 	enum ks_answer mok_trusted; /* MokListTrustedRT */
+	enum ks_answer takes_mok;   /* then every MOK goes into .machine, by the config */
+	bool ignores_db;	    /* MokIgnoreDB: shim was told so, and the kernel heeds it */
 	enum ks_answer revocation;  /* CONFIG_SYSTEM_REVOCATION_LIST: it looks at dbx and MOKX */
 	struct ks_abilities abilities;
 	struct ks_trusted *item;

@@ -46,7 +46,7 @@ has_steps() {
 	[ "$(jq -r '.modules[].load.errno' <<<"$output")" = EPERM ]
 	[ "$(jq -r .key.key <<<"$output")" = null ]
 	has_steps "^\(umask 077; .*openssl req .*$root/var/lib/dkms/mok.key" \
-		"^kernel-sign sign --root $root -k $V\$" '^mokutil --import /var/lib/dkms/mok.pub$'
+		"^kernel-sign sign --root $root -k $V\$" "^mokutil --import $root/var/lib/dkms/mok.pub\$"
 	ks 0 "${doctor[@]}"
 	says "^kernel +$V: signatures are enforced"
 	says '^key +none: '
@@ -79,7 +79,7 @@ has_steps() {
 	ks 0 "${doctor[@]}" --json
 	[ "$(jq -r .key.standing <<<"$output")" = 'not trusted' ]
 	[ "$(jq -r '.modules[].load.cause' <<<"$output")" = 'module with unavailable key' ]
-	has_steps '^mokutil --import /var/lib/dkms/mok.pub$'
+	has_steps "^mokutil --import $root/var/lib/dkms/mok.pub\$"
 }
 
 @test "enrolment that waits for MokManager needs a restart, and no second import" {
@@ -98,7 +98,7 @@ has_steps() {
 	printf '%s\n' 'key = /keys/rsa.key' 'cert = /keys/rsa.pem' >"$root/etc/kernel-sign.conf"
 	module extra/a.ko
 	ks 0 "${doctor[@]}" --json
-	has_steps '^kernel-sign sign ' '^openssl x509 -in /keys/rsa.pem -outform DER -out [^ ]+ && mokutil --import '
+	has_steps '^kernel-sign sign ' "^openssl x509 -in $root/keys/rsa.pem -outform DER -out [^ ]+ && mokutil --import "
 }
 
 @test "a key that is trusted only signs" {
@@ -125,7 +125,7 @@ has_steps() {
 	ks 0 "${doctor[@]}" --json
 	[ "$(jq -r '.modules[].load.cause' <<<"$output")" = revoked ]
 	[ "$(jq -r .key.standing <<<"$output")" = refused ]
-	steps | grep -q "certificate is revoked: sign with another key"
+	has_steps "certificate is revoked: sign with another key"
 }
 
 @test "a digest that the kernel has not is not signed with again" {
@@ -153,11 +153,11 @@ has_steps() {
 	: >"$root/usr/sbin/update-initramfs"
 	ks 0 "${doctor[@]}" --json
 	[ "$(jq -c .initramfs.outdated <<<"$output")" = '[]' ]
-	has_steps '^kernel-sign sign ' "^update-initramfs -u -k $V\$"
+	has_steps '^kernel-sign sign ' "^chroot $root update-initramfs -u -k $V\$"
 	ks 0 sign "${here[@]}"
 	ks 0 "${doctor[@]}" --json
 	[ "$(jq -r '.initramfs.outdated[]' <<<"$output")" = "/lib/modules/$V/updates/a.ko.xz" ]
-	has_steps "^update-initramfs -u -k $V\$"
+	has_steps "^chroot $root update-initramfs -u -k $V\$"
 	# Another container of the same bytes is no other module.
 	xz -dc "$tree/updates/a.ko.xz" >"ram/lib/modules/$V/updates/a.ko"
 	rm "ram/lib/modules/$V/updates/a.ko.xz"
@@ -213,4 +213,98 @@ has_steps() {
 	[ "$(jq -r '.modules[].load.verdict' <<<"$output")" = unknown ]
 	[[ $(jq -r '.unseen[]' <<<"$output") == *"Permission denied"* ]]
 	has_steps 'ask again as root'
+}
+
+@test "a key that is there is never written over" {
+	module extra/a.ko
+	ks 0 "${doctor[@]}" --json
+	first=$(steps | head -n 1)
+	dkms_key rsa
+	before=$(manifest "$root/var/lib/dkms")
+	bash -c "$first" 2>/dev/null
+	[ "$(manifest "$root/var/lib/dkms")" = "$before" ]
+	# Which of the keys is meant, nobody can tell: no other one is made.
+	mkdir -p "$root/etc"
+	echo 'kye = /keys/rsa.key' >"$root/etc/kernel-sign.conf"
+	ks 0 "${doctor[@]}" --json
+	has_steps 'key to sign with cannot be found: .*kernel-sign\.conf'
+}
+
+@test "a signature that the kernel takes is not replaced" {
+	dkms_key rsa
+	listed other | variable db "$SECURITY"
+	module extra/a.ko
+	module extra/b.ko
+	sign_by_hand "$tree/extra/b.ko" other sha256
+	ks 0 "${doctor[@]}" --json
+	[ "$(jq -c '[.modules[].load.verdict]' <<<"$output")" = '["refused when enforced","loads"]' ]
+	has_steps "^kernel-sign sign --root $root -k $V /lib/modules/$V/extra/a.ko\$" '^mokutil '
+}
+
+@test "modules of a directory are named" {
+	dkms_key rsa
+	module "$root/built/a.ko"
+	module extra/b.ko
+	ks 0 "${doctor[@]}" --json --dir /built
+	has_steps "^kernel-sign sign --root $root -k $V /built/a.ko\$" '^mokutil '
+	in_tree kernel/drivers/c.ko
+	ks 0 "${doctor[@]}" --json --all
+	has_steps "^kernel-sign sign .* /lib/modules/$V/kernel/drivers/c.ko\$" '^mokutil '
+}
+
+@test "a key of a type that the kernel has not is not enrolled" {
+	config CONFIG_MODULE_SIG=y CONFIG_CRYPTO_SHA256=y CONFIG_CRYPTO_SHA512=y CONFIG_LOCK_DOWN_IN_EFI_SECURE_BOOT=y \
+		'# CONFIG_CRYPTO_ECDSA is not set'
+	dkms_key ec
+	module extra/a.ko
+	ks 0 sign "${here[@]}"
+	ks 0 "${doctor[@]}" --json
+	has_steps 'cannot use a key of that type'
+}
+
+@test "built for another version where symbols decide: nobody knows, and nothing is claimed" {
+	config CONFIG_MODULE_SIG=y CONFIG_CRYPTO_SHA256=y CONFIG_MODVERSIONS=y
+	compile foreign '-DVERMAGIC="6.0.0-other"'
+	dkms_key rsa
+	listed rsa | variable db "$SECURITY"
+	module extra/a.ko foreign
+	ks 0 sign "${here[@]}" --hash sha256
+	ks 0 "${doctor[@]}" --json
+	[ "$(jq -r '.modules[].load.verdict' <<<"$output")" = unknown ]
+	has_steps
+	ks 0 "${doctor[@]}"
+	says '^modules +0 of 1 will load, 1 may$'
+	says '^What to do about that is not known\.$'
+}
+
+@test "more than three steps: the others are not forgotten" {
+	module updates/a.ko
+	mkdir -p "ram/lib/modules/$V/updates" "$root/usr/sbin"
+	cp "$tree/updates/a.ko" "ram/lib/modules/$V/updates"
+	(cd ram && find . | cpio -o -H newc --quiet) >"$root/boot/initrd.img-$V"
+	: >"$root/usr/sbin/update-initramfs"
+	ks 0 "${doctor[@]}" --json
+	[ "$(jq '.steps | length' <<<"$output")" -eq 3 ]
+	[ "$(jq .more_steps <<<"$output")" = true ]
+	ks 0 "${doctor[@]}"
+	says '^Then ask again: there is more to do\.$'
+}
+
+@test "what of DKMS and the initramfs cannot be read is null, and said" {
+	module updates/a.ko
+	echo 'no archive' >"$root/boot/initrd.img-$V"
+	ks 0 "${doctor[@]}" --json
+	[[ $(jq -r .initramfs.unread <<<"$output") == *initrd.img* ]]
+}
+
+@test "a kernel's name goes into commands as a shell takes it" {
+	odd="$V;touch pwned"
+	dkms_key rsa
+	listed rsa | variable db "$SECURITY"
+	module extra/a.ko
+	ks 0 sign "${here[@]}"
+	mv "$tree" "$root/lib/modules/$odd"
+	mv "$root/boot/vmlinuz-$V" "$root/boot/vmlinuz-$odd"
+	ks 0 doctor --root "$root" -k "$odd" --efivars "$efi" --json
+	has_steps "^chroot $root dkms autoinstall -k '$odd'\$"
 }

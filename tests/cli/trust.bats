@@ -54,7 +54,29 @@ fact() { jq -r ".kernels[].$1" <<<"$output"; }
 	[[ $(fact rule_why) == *somebody@somewhere* ]]
 	printf '\1' | variable MokListTrustedRT "$SHIM"
 	ks 0 "${trust[@]}" --json
+	[ "$(accepted rsa MOK) $(accepted ec db)" = 'unknown unknown' ]
+	config CONFIG_INTEGRITY_MACHINE_KEYRING=y
+	ks 0 "${trust[@]}" --json
 	[ "$(accepted rsa MOK) $(accepted ec db)" = 'yes unknown' ]
+	# Fedora's: .machine is for certificate authorities.
+	config CONFIG_INTEGRITY_MACHINE_KEYRING=y CONFIG_INTEGRITY_CA_MACHINE_KEYRING=y
+	ks 0 "${trust[@]}" --json
+	[ "$(accepted rsa MOK) $(accepted ec db)" = 'unknown unknown' ]
+}
+
+@test "what was switched off in shim is off: Secure Boot, and db" {
+	image "$DEBIAN"
+	listed rsa | variable MokListRT "$SHIM"
+	listed ec | variable db "$SECURITY"
+	printf '\0' | variable MokSBStateRT "$SHIM"
+	ks 0 "${trust[@]}" --json
+	[ "$(fact secure_boot) $(accepted rsa MOK) $(accepted ec db)" = 'yes yes yes' ]
+	printf '\1' | variable MokSBStateRT "$SHIM"
+	ks 0 "${trust[@]}" --json
+	[ "$(fact secure_boot) $(accepted rsa MOK) $(accepted ec db)" = 'no no yes' ]
+	printf '\1' | variable MokIgnoreDB "$SHIM"
+	ks 0 "${trust[@]}"
+	says 'CN=the ec key +db +no \(MokIgnoreDB\)'
 }
 
 @test "MOK counts under Secure Boot only" {

@@ -588,6 +588,34 @@ static void certificates_of_rsa_signed_with_other_digests(void **state)
 	}
 }
 
+/* rsa_check_key_length() counts words of 64 bits. */
+static void certificates_of_rsa_keys_of_other_lengths(void **state)
+{
+	static const struct {
+		unsigned int bits;
+		const char *wanted;
+	} cases[] = {
+		{ 1024, "+++++++" }, { 2047, "+++++++" }, { 2112, "-------" },
+		{ 2560, "-------" }, { 3072, "+++++++" },
+	};
+	const struct identity *rsa = identity("RSA", 1);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct identity odd = { .key = EVP_RSA_gen(cases[i].bits) };
+		KS_X509 *by_another = NULL;
+
+		odd.cert = make_cert(odd.key, &(struct cert_spec){ .cn = "odd" });
+		expect_cert("its own", odd.cert, cases[i].wanted);
+		/* Nobody tries it before a module comes. */
+		by_another = signed_by(&odd, rsa, "sha256");
+		expect_cert("another's", by_another,
+			    cases[i].wanted[0] == '+' ? "+++++++" : "???????");
+		X509_free(odd.cert);
+		EVP_PKEY_free(odd.key);
+	}
+}
+
 static X509 *signed_with_pss(const struct identity *subject, const struct identity *by)
 {
 	X509 *cert = X509_dup(subject->cert);
@@ -719,6 +747,7 @@ int main(void)
 		scratch_test(certificates_where_ecdsa_is_missing),
 		scratch_test(certificates_where_ecdsa_is_missing_and_the_digest_may_be),
 		scratch_test(certificates_of_rsa_signed_with_other_digests),
+		scratch_test(certificates_of_rsa_keys_of_other_lengths),
 		scratch_test(certificates_signed_in_ways_that_have_no_name),
 		scratch_test(certificates_that_openssl_does_not_know),
 		scratch_test(the_waiver),

@@ -955,6 +955,44 @@ static void signed_attributes_and_a_digest_without_a_name(void **state)
 	expect_lack(&module, UNSUPPORTED_CRYPTO);
 }
 
+/* The algorithm's name comes behind them, but S/MIME's capabilities end it at once. */
+static void signed_attributes_and_an_algorithm_without_a_name(void **state)
+{
+	static const unsigned int flags[] = { WITH_CAPABILITIES, ATTRIBUTES };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		const struct signer_spec by = { identity("RSA", 1), "sha256", flags[i] };
+		KS_BUF image = { 0 };
+		KS_BUF message = { 0 };
+		KS_BUF module = { 0 };
+
+		put_image(&image);
+		put_signers(&message, ks_buf_view(&image), &by, 1, CMS_DETACHED);
+		exchange(&message, RSA_OID, PSS_OID, 9);
+		put_with(&module, &message);
+		if (flags[i] == WITH_CAPABILITIES)
+			expect_refused(&module, ATTRIBUTES, EKEYREJECTED);
+		else
+			expect_lack(&module, UNSUPPORTED_CRYPTO);
+	}
+}
+
+/* pkcs7_check_authattrs(): all of them, or none. */
+static void signed_attributes_of_one_signer_only(void **state)
+{
+	const struct signer_spec two[] = { plain(identity("RSA", 1), "sha256"),
+					   { identity("P-256", 1), "sha256", ATTRIBUTES } };
+
+	(void)state;
+	for (int swapped = 0; swapped < 2; swapped++) {
+		KS_BUF module = { 0 };
+
+		put_by_two(&module, two, swapped);
+		expect_refused(&module, MALFORMED, EINVAL);
+	}
+}
+
 /* part_own.py: a kernel with ML-DSA and without the waiver; with it, who knows which digests. */
 static void signed_attributes_of_mldsa(void **state)
 {
@@ -1958,7 +1996,8 @@ static void put_system(const char *builder, const struct ks_buf *file)
 	uint8_t hash[KS_SIGLIST_SHA256];
 
 	put_config("CONFIG_MODULES=y\nCONFIG_MODULE_SIG=y\nCONFIG_CRYPTO_SHA256=y\n"
-		   "CONFIG_CRYPTO_ECDSA=y\nCONFIG_LOCK_DOWN_IN_EFI_SECURE_BOOT=y\n");
+		   "CONFIG_CRYPTO_ECDSA=y\nCONFIG_LOCK_DOWN_IN_EFI_SECURE_BOOT=y\n"
+		   "CONFIG_INTEGRITY_MACHINE_KEYRING=y\n");
 	put_kernel_image(builder, identity("RSA", 1)->cert);
 	put_flag("SecureBoot", GLOBAL, "\6\0\0\0\1");
 	put_cert_list(&mok, identity("P-256", 1)->cert);
@@ -2406,6 +2445,8 @@ static const struct CMUnitTest tests[] = {
 	predict_test(an_algorithm_without_an_end),
 	predict_test(signed_attributes),
 	predict_test(signed_attributes_and_a_digest_without_a_name),
+	predict_test(signed_attributes_and_an_algorithm_without_a_name),
+	predict_test(signed_attributes_of_one_signer_only),
 	predict_test(signed_attributes_of_mldsa),
 	predict_test(one_known_signer_will_do),
 	predict_test(the_signer_that_decided),
@@ -2414,6 +2455,7 @@ static const struct CMUnitTest tests[] = {
 	predict_test(a_digest_without_a_name_beside_a_good_signer),
 	predict_test(signers_by_number_and_by_key_id),
 	predict_test(embedded_certificates),
+	predict_test(an_embedded_certificate_that_no_keyring_takes),
 	predict_test(an_embedded_twin),
 	predict_test(embedded_certificates_and_bad_signatures),
 	predict_test(an_embedded_certificate_and_a_key_id),
