@@ -2455,7 +2455,6 @@ static const struct CMUnitTest tests[] = {
 	predict_test(a_digest_without_a_name_beside_a_good_signer),
 	predict_test(signers_by_number_and_by_key_id),
 	predict_test(embedded_certificates),
-	predict_test(an_embedded_certificate_that_no_keyring_takes),
 	predict_test(an_embedded_twin),
 	predict_test(embedded_certificates_and_bad_signatures),
 	predict_test(an_embedded_certificate_and_a_key_id),
