@@ -313,7 +313,8 @@ static const char *is_no_use(const struct situation *s)
 	if (!s->x509 || s->trust->abilities.config != KS_YES)
 		return NULL;
 	ability = ks_ability_cert(&s->trust->abilities, s->x509);
-	return ability == KS_CERT_LEFT_OUT || ability == KS_CERT_UNSEEN ?
+	return ability == KS_CERT_UNPARSED || ability == KS_CERT_LEFT_OUT ||
+			       ability == KS_CERT_UNSEEN ?
 		       "this kernel cannot use a key of that type: sign with another one (--key, "
 		       "--cert), like RSA of 2048 bits" :
 		       NULL;

@@ -313,7 +313,8 @@ static void judge(const struct ks_trust *trust, struct ks_trusted *item)
 	judge_place(trust, item);
 	item->is_unseen = ability == KS_CERT_UNSEEN && item->counts == KS_YES;
 	/* It was not left out if it is there. */
-	if (ability == KS_CERT_LEFT_OUT && item->is_found == KS_YES)
+	if ((ability == KS_CERT_UNPARSED || ability == KS_CERT_LEFT_OUT) &&
+	    item->is_found == KS_YES)
 		ability = KS_CERT_UNKNOWN;
 	lessen(item, is_usable(ability), "key type");
 	lessen(item, ks_answer_not(is_refused(trust, item->cert)), "refused");

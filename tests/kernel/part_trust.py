@@ -317,31 +317,35 @@ def doubt(subject, evidence):
 
 
 def judge_doctor(subject, status, said):
-    """Faults in what doctor made of the stranger's module: the kernel's words, the prediction, the way out."""
+    """Faults in what doctor made of the stranger's module: the kernel's words, the prediction, the way out. Where
+    nothing is enforced there is nothing to be done."""
     refuses = subject.state.refuses()
     load = said["modules"][0]["load"]
     found = {"exit status": status, "log": subject.state.log() in [line["text"] for line in said["log"]],
-             "unread": said["log_unread"], "cause": load["cause"], "verdict": load["verdict"], "key": said["key"]["key"],
-             "enforced": said["enforced"], "first step": "openssl req" in (said["steps"][0]["command"] or ""),
-             "second step": said["steps"][1]["command"], "enrols": "mokutil" in str(said["steps"][2:])}
+             "unread": said["log_unread"], "cause": load["cause"], "verdict": load["verdict"],
+             "key": said["key"]["key"], "enforced": said["enforced"], "steps": [step_of(step) for step in said["steps"]]}
+    steps = ["openssl", f"kernel-sign sign {said['modules'][0]['path']}", "mokutil" if subject.state.secure else None]
     wanted = {"exit status": 0, "log": True, "unread": None, "cause": oracle.UNKNOWN.lack, "key": None,
               "verdict": "refused when enforced" if refuses else "taints", "enforced": yes_no(refuses),
-              "first step": True, "second step": f"kernel-sign sign {said['modules'][0]['path']}",
-              "enrols": subject.state.secure}
+              "steps": steps if refuses else []}
     return [f"{name} is {found[name]!r}, not {value!r}" for name, value in wanted.items() if found[name] != value]
+
+
+def step_of(step):
+    """What a step is about; None for words only."""
+    command = step["command"]
+    return command and next((word for word in ("openssl", "mokutil") if word in command), command)
 
 
 def doubt_doctor(subject, status, said):
     """What goes through of a doctor who is wrong."""
-    module = said["modules"][0]
+    module, other = said["modules"][0], {"command": NEVER, "why": NEVER}
     tries = {"no log": said | {"log": []}, "unread log": said | {"log_unread": "why"},
              "another enforcement": said | {"enforced": NEVER}, "another key": said | {"key": {"key": "key"}},
-             "steps in another order": said | {"steps": said["steps"][::-1]},
-             "two steps": said | {"steps": said["steps"][:2] + [{"command": NEVER, "why": NEVER}]},
+             "a step more": said | {"steps": [*said["steps"], other]},
+             "other steps": said | {"steps": [other, *said["steps"][1:]]},
              "another cause": said | {"modules": [module | {"load": module["load"] | {"cause": None}}]},
              "another verdict": said | {"modules": [module | {"load": module["load"] | {"verdict": "loads"}}]}}
-    if not subject.state.secure:
-        del tries["two steps"]
     right = judge_doctor(subject, status, said)
     return [f"went through: {what}" for what, wrong in tries.items() if judge_doctor(subject, status, wrong) == right]
 
