@@ -417,7 +417,7 @@ static void refresh_step(const struct advice *a, const struct situation *s, stru
 		{ "/usr/bin/dracut", { "dracut", "--force", "--kver", version } },
 		{ "/usr/bin/mkinitcpio", { "mkinitcpio", "-P" } },
 	};
-	static const char why[] = "the initramfs has old copies of modules";
+	static const char why[] = "so that the initramfs has no old copies of modules";
 
 	if (!a->refresh)
 		return;
@@ -426,7 +426,7 @@ static void refresh_step(const struct advice *a, const struct situation *s, stru
 			add_inside(steps, s->request->root, why, tools[i].word);
 			return;
 		}
-	add_step(steps, NULL, "the initramfs has old copies of modules: make it anew");
+	add_step(steps, NULL, "make the initramfs anew, so that it has no old copies of modules");
 }
 
 static void gate_step(const struct situation *s, struct steps *steps)

@@ -229,6 +229,11 @@ static bool has_same_id(X509 *a, X509 *b)
 	       (id_a && id_b ? ASN1_OCTET_STRING_cmp(id_a, id_b) == 0 : id_a == id_b);
 }
 
+static bool has_same_key(X509 *a, X509 *b)
+{
+	return EVP_PKEY_eq(X509_get0_pubkey(a), X509_get0_pubkey(b)) == 1;
+}
+
 /*
  * A signer whose certificate came along is trusted where that, or one that it descends from, is.
  * Descent is left to the kernel: of it only this is said, whether there may be any.
@@ -245,7 +250,8 @@ static enum answer ask_embedded(struct judge *j, X509 *cert, size_t i, enum ks_r
 		is_empty = false;
 		if (has_same_id(item->cert, cert)) {
 			decided_by(j, i, item);
-			return item->counts == KS_YES ? GOOD : UNSURE;
+			return item->counts == KS_YES && has_same_key(item->cert, cert) ? GOOD :
+											  UNSURE;
 		}
 	}
 	if (X509_NAME_cmp(X509_get_subject_name(cert), X509_get_issuer_name(cert)) == 0)

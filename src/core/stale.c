@@ -76,35 +76,35 @@ static bool find_image(const struct search *s, struct ks_error *err)
 
 /* What is in it */
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
-/* Whether both name one module: the kernel makes no difference between "-" and "_". */
-static bool is_same_name(const char *a, const char *b)
-{
-	size_t len = ks_codec_plain_name_len(a);
-
-	if (len != ks_codec_plain_name_len(b))
-		return false;
-	for (size_t i = 0; i < len; i++)
-		if (a[i] != b[i] && !(strchr("-_", a[i]) && strchr("-_", b[i])))
-			return false;
-	return true;
-}
-
-static bool is_of_kernel(const struct search *s, const char *path)
+/* PATH below the directory of the kernel's modules, wherever /lib leads; NULL where it is elsewhere. */
+static const char *below_kernel(const struct search *s, const char *path)
 {
 	const char *at = strstr(path, "lib/modules/");
 	size_t len = strlen(s->kernel->version);
 
-	return at && strncmp(at + 12, s->kernel->version, len) == 0 && at[12 + len] == '/';
+	if (!at || strncmp(at + strlen("lib/modules/"), s->kernel->version, len) != 0)
+		return NULL;
+	at += strlen("lib/modules/") + len;
+	return *at == '/' ? at : NULL;
 }
 
-/* The copy is unpacked, and the installed one read again; what cannot be is no copy. */
+/* Whatever they are compressed with. */
+static bool is_same_module(const char *a, const char *b)
+{
+	size_t len = ks_codec_plain_name_len(a);
+
+	return len == ks_codec_plain_name_len(b) && strncmp(a, b, len) == 0;
+}
+
+static bool is_unsigned(struct ks_view content)
+{
+	return ks_trailer_parse(content).kind == KS_TRAILER_NONE;
+}
+
+/*
+ * The copy is unpacked, and the installed one read again; what cannot be is no copy.  Of modules
+ * without signatures dracut strips debugging symbols.
+ */
 static bool is_outdated(const struct search *s, const char *installed, struct ks_view copy)
 {
 	const struct ks_codec *codec = ks_codec_by_magic(copy);
@@ -115,6 +115,8 @@ static bool is_outdated(const struct search *s, const char *installed, struct ks
 	if (!codec->unpack(copy, s->load->max_size, &plain, &ignored) ||
 	    !ks_module_load(&module, installed, s->load, &ignored))
 		return false;
+	if (is_unsigned(ks_buf_view(&plain)) && is_unsigned(ks_buf_view(&module.content)))
+		return false;
 	return plain.len != module.content.len ||
 	       memcmp(plain.data, module.content.data, plain.len) != 0;
 }
@@ -122,13 +124,13 @@ static bool is_outdated(const struct search *s, const char *installed, struct ks
 static bool compare(void *ctx, const char *path, struct ks_view content, struct ks_error *err)
 {
 	const struct search *s = ctx;
+	const char *name = below_kernel(s, path);
 
-	if (!is_of_kernel(s, path))
-		return true;
-	for (size_t i = 0; i < s->modules->count; i++) {
+	for (size_t i = 0; name && i < s->modules->count; i++) {
 		const char *installed = s->modules->item[i];
+		const char *other = below_kernel(s, installed);
 
-		if (!is_same_name(base_name(path), base_name(installed)))
+		if (!other || !is_same_module(name, other))
 			continue;
 		s->stale->copies++;
 		if (is_outdated(s, installed, content) &&

@@ -631,17 +631,22 @@ static bool enforces(struct ks_trust *trust, enum ks_answer answer, int sys, con
 static bool ask_running(const struct ks_trust_search *s, struct ks_trust *trust,
 			struct ks_error *err)
 {
+	enum ks_answer can_lock_down;
 	KS_STRING sig_enforce = NULL;
+	bool is_free;
 
 	if (!read_live(s, "/sys/module/module/parameters/sig_enforce", trust, &sig_enforce, err) ||
-	    !read_lockdown(s, trust, err))
+	    !read_lockdown(s, trust, err) ||
+	    !read_config(s, "CONFIG_SECURITY_LOCKDOWN_LSM", &can_lock_down, err))
 		return false;
+	is_free = trust->lockdown ? strcmp(trust->lockdown, "none") == 0 :
+				    trust->abilities.config == KS_YES && can_lock_down == KS_NO;
 	if (sig_enforce && sig_enforce[0] == 'Y')
 		return enforces(trust, KS_YES, EKEYREJECTED, "sig_enforce is set", err);
-	if (trust->lockdown && strcmp(trust->lockdown, "none") != 0)
+	if (trust->lockdown && !is_free)
 		return enforces(trust, KS_YES, sig_enforce ? EPERM : 0, "the kernel is locked down",
 				err);
-	if (sig_enforce && trust->lockdown)
+	if (sig_enforce && is_free)
 		return enforces(trust, KS_NO, 0, "sig_enforce is not set, nor is it locked down",
 				err);
 	return enforces(trust, KS_UNKNOWN, 0, "sig_enforce or lockdown cannot be seen", err);
@@ -654,9 +659,12 @@ static bool ask_running(const struct ks_trust_search *s, struct ks_trust *trust,
 static bool ask_config(const struct ks_trust_search *s, struct ks_trust *trust,
 		       struct ks_error *err)
 {
-	enum ks_answer locks_down, policy;
+	enum ks_answer locks_down, policy, integrity, confidentiality;
 
-	if (!read_config(s, "CONFIG_LOCK_DOWN_IN_EFI_SECURE_BOOT", &locks_down, err) ||
+	if (!read_config(s, "CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY", &integrity, err) ||
+	    !read_config(s, "CONFIG_LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY", &confidentiality,
+			 err) ||
+	    !read_config(s, "CONFIG_LOCK_DOWN_IN_EFI_SECURE_BOOT", &locks_down, err) ||
 	    !read_config(s, "CONFIG_IMA_ARCH_POLICY", &policy, err))
 		return false;
 	if (policy == KS_YES && trust->secure_boot == KS_YES)
@@ -665,6 +673,8 @@ static bool ask_config(const struct ks_trust_search *s, struct ks_trust *trust,
 	if (locks_down == KS_YES && trust->secure_boot == KS_YES)
 		return enforces(trust, KS_YES, EPERM,
 				"it locks down under Secure Boot, which is on", err);
+	if (integrity == KS_YES || confidentiality == KS_YES)
+		return enforces(trust, KS_YES, 0, "its build has it locked down", err);
 	return enforces(trust, KS_UNKNOWN, 0,
 			"it is not running: its command line, and Secure Boot, decide", err);
 }

@@ -1997,7 +1997,7 @@ static void put_system(const char *builder, const struct ks_buf *file)
 
 	put_config("CONFIG_MODULES=y\nCONFIG_MODULE_SIG=y\nCONFIG_CRYPTO_SHA256=y\n"
 		   "CONFIG_CRYPTO_ECDSA=y\nCONFIG_LOCK_DOWN_IN_EFI_SECURE_BOOT=y\n"
-		   "CONFIG_INTEGRITY_MACHINE_KEYRING=y\n");
+		   "CONFIG_INTEGRITY_MACHINE_KEYRING=y\nCONFIG_SECURITY_LOCKDOWN_LSM=y\n");
 	put_kernel_image(builder, identity("RSA", 1)->cert);
 	put_flag("SecureBoot", GLOBAL, "\6\0\0\0\1");
 	put_cert_list(&mok, identity("P-256", 1)->cert);

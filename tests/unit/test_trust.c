@@ -42,7 +42,9 @@ static void ask(const struct seen *seen, bool is_running, struct ks_trust *trust
 
 static void whether_it_enforces(void **state)
 {
-	static const char config[] = "CONFIG_MODULES=y\nCONFIG_MODULE_SIG=y\n";
+	static const char config[] =
+		"CONFIG_MODULES=y\nCONFIG_MODULE_SIG=y\nCONFIG_SECURITY_LOCKDOWN_LSM=y\n";
+	static const char free[] = "CONFIG_MODULES=y\nCONFIG_MODULE_SIG=y\n";
 	static const char forced[] =
 		"CONFIG_MODULES=y\nCONFIG_MODULE_SIG=y\nCONFIG_MODULE_SIG_FORCE=y\n";
 	static const char without[] = "CONFIG_MODULES=y\n# CONFIG_MODULE_SIG is not set\n";
@@ -66,6 +68,8 @@ static void whether_it_enforces(void **state)
 		{ { config, NULL, none }, KS_UNKNOWN, "cannot be seen", "none" },
 		{ { config, "N\n", "no brackets at all\n" }, KS_UNKNOWN, "cannot be seen", NULL },
 		{ { config, "Y\n", NULL }, KS_YES, "sig_enforce is set", NULL },
+		{ { free, "N\n", NULL }, KS_NO, "not set", NULL },
+		{ { free, NULL, NULL }, KS_UNKNOWN, "cannot be seen", NULL },
 		{ { forced, NULL, NULL }, KS_YES, "CONFIG_MODULE_SIG_FORCE", NULL },
 		{ { without, "Y\n", none }, KS_NO, "CONFIG_MODULE_SIG is not set", NULL },
 		{ { NULL, "Y\n", none }, KS_YES, "sig_enforce is set", "none" },
