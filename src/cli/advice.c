@@ -450,6 +450,8 @@ static void signing_steps(const struct advice *a, const struct situation *s, boo
 			    ks_string_print(&why, steps->err,
 					    "the key to sign with cannot be found: %s", s->key_why);
 		hindrance = why ? why : "";
+	} else if (!s->key && geteuid() != 0) {
+		hindrance = "there may be a key where only root can look: ask again as root";
 	}
 	if (!hindrance) {
 		key_step(s, steps);

@@ -308,3 +308,20 @@ has_steps() {
 	ks 0 doctor --root "$root" -k "$odd" --efivars "$efi" --json
 	has_steps "^chroot $root dkms autoinstall -k '$odd'\$"
 }
+
+@test "no second key is made because an ordinary user cannot see the first" {
+	module extra/a.ko
+	mkdir -p "$root/etc/pki/akmods/private" "$root/etc/pki/akmods/certs"
+	cp "$KEYS/rsa.key" "$root/etc/pki/akmods/private/private_key.priv"
+	cp "$KEYS/rsa.der" "$root/etc/pki/akmods/certs/public_key.der"
+	let_nobody_in
+	chmod -R a+rX "$root" "$efi"
+	chmod 700 "$root/etc/pki/akmods/private"
+	chown -R 0:0 "$root/etc/pki/akmods/private"
+	not nobody cat "$root/etc/pki/akmods/private/private_key.priv"
+	output=$(nobody "$KERNEL_SIGN" "${doctor[@]}" --json)
+	[ "$(jq -r .key.key <<<"$output")" = null ]
+	has_steps '^there may be a key where only root can look: ask again as root$'
+	ks 0 "${doctor[@]}" --json
+	[ "$(jq -r .key.key <<<"$output")" = /etc/pki/akmods/private/private_key.priv ]
+}
