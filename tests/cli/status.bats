@@ -313,7 +313,8 @@ modules_of_all_kinds() {
 	sign_by_hand "$tree/extra/c-unknown.ko" other
 	module extra/d-bad.ko
 	sign_by_hand "$tree/extra/d-bad.ko" rsa
-	printf x | dd of="$tree/extra/d-bad.ko" bs=1 seek=100 conv=notrunc status=none
+	# In what the ELF header leaves empty: no compiler has anything there.
+	printf x | dd of="$tree/extra/d-bad.ko" bs=1 seek=12 conv=notrunc status=none
 	module extra/e-malformed.ko
 	trailer 100000 >>"$tree/extra/e-malformed.ko"
 	module extra/f-attributes.ko

@@ -20,7 +20,8 @@ made() {
 	malformed) trailer 100000 >>"$tree/extra/malformed.ko" ;;
 	bad)
 		sign_by_hand "$tree/extra/bad.ko" rsa sha256
-		printf x | dd of="$tree/extra/bad.ko" bs=1 seek=100 conv=notrunc status=none
+		# In what the ELF header leaves empty: no compiler has anything there.
+		printf x | dd of="$tree/extra/bad.ko" bs=1 seek=12 conv=notrunc status=none
 		;;
 	esac
 }
