@@ -23,6 +23,8 @@ SUITES = ("bookworm", "trixie")
 HEAD = ("what happens", "DKMS", "exit", "dkms status", "installed, signed by", "modinfo: signer, sig_key",
         "kernel-sign verify", "as it must be")
 speaking = threading.Lock()
+# What ends a story, and no other: the rest of the table is played.
+BREAKS_OFF = (judge.Fault, OSError, LookupError, subprocess.SubprocessError)
 
 
 @dataclass
@@ -68,7 +70,7 @@ def play(suite, number, story, product):
         for step in story(machine):
             seen = look(machine, step)
             rows.append(Row(step.name, machine.dkms_version, judge_step(step, seen), step.outcome.status, seen))
-    except (judge.Fault, OSError, LookupError, subprocess.SubprocessError) as error:
+    except BREAKS_OFF as error:
         rows.append(Row(f"story {number} of {suite} broke off behind: {rows[-1].name if rows else 'nothing'}",
                         machine.dkms_version, [f"{type(error).__name__}: {error}"]))
     finally:
@@ -79,9 +81,12 @@ def play(suite, number, story, product):
 def doubt(suite, number, name, function):
     machine = Machine(suite, number)
     try:
-        return [Row(name, machine.dkms_version, function(machine))]
+        faults = function(machine)
+    except BREAKS_OFF as error:
+        faults = [f"broke off: {type(error).__name__}: {error}"]
     finally:
         machine.close()
+    return [Row(name, machine.dkms_version, faults)]
 
 
 def play_suite(suite, words):
