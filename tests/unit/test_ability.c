@@ -264,10 +264,13 @@ static const char *depmod(void)
 	return NULL;
 }
 
+/* Every kernel has both lists; where one is missing, depmod leaves an index of no bytes. */
 static void index_by_depmod(void)
 {
 	char command[PATH_MAX + 64];
 
+	write_text(in_scratch("root/lib/modules/6.1/modules.builtin"), "");
+	write_text(in_scratch("root/lib/modules/6.1/modules.builtin.modinfo"), "");
 	snprintf(command, sizeof(command), "%s -b '%s/root' 6.1 2>/dev/null", depmod(), scratch);
 	assert_int_equal(system(command), 0);
 }
