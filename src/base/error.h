@@ -25,6 +25,7 @@ enum ks_code {
 	KS_ERR_CHANGED,	    /* a file was changed by somebody else while it was worked on */
 	KS_ERR_MISSING,	    /* nothing there that answers to a name */
 	KS_ERR_USAGE,	    /* the request itself makes no sense */
+	KS_ERR_INTERNAL,    /* what was made here is not what was meant: nothing was written */
 };
 
 enum { KS_ERROR_TEXT = PATH_MAX + 512 };

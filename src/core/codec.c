@@ -10,7 +10,10 @@ static const struct ks_codec *const table[] = {
 	&ks_codec_none,
 };
 
-enum { TABLE_LEN = sizeof(table) / sizeof(table[0]) };
+enum {
+	TABLE_LEN = sizeof(table) / sizeof(table[0]),
+	SCRATCH = 1 << 17, /* what is read back goes through this */
+};
 
 const struct ks_codec *ks_codec_of_image(struct ks_view file, const char **name)
 {
@@ -80,10 +83,32 @@ bool ks_codec_fail_limit(const struct ks_codec *codec, size_t limit, struct ks_e
 		       limit);
 }
 
+bool ks_splice_fail(const char *codec, const char *what, struct ks_error *err)
+{
+	return ks_fail(err, KS_ERR_INTERNAL, "%s: what was made does not read back: %s", codec,
+		       what);
+}
+
+size_t ks_codec_sink_len(const struct ks_codec_sink *sink)
+{
+	return sink->plain ? sink->plain->len : sink->compared;
+}
+
+static bool sink_scratch(struct ks_codec_sink *sink, struct ks_error *err)
+{
+	if (!ks_buf_reserve(&sink->scratch, SCRATCH, err))
+		return false;
+	sink->next = sink->scratch.data;
+	sink->room = sink->scratch.cap;
+	return true;
+}
+
 bool ks_codec_sink_ready(struct ks_codec_sink *sink, struct ks_error *err)
 {
 	struct ks_buf *plain = sink->plain;
 
+	if (!plain)
+		return sink_scratch(sink, err);
 	/*
 	 * Content of exactly LIMIT bytes is fine, but a decoder says that it is done, and looks
 	 * at the checksum, only while it has somewhere to write to.
@@ -101,21 +126,89 @@ bool ks_codec_sink_ready(struct ks_codec_sink *sink, struct ks_error *err)
 	return true;
 }
 
+static bool sink_compare(struct ks_codec_sink *sink, size_t written, struct ks_error *err)
+{
+	struct ks_view expected = sink->expected;
+
+	if (written > expected.len - sink->compared ||
+	    memcmp(sink->next, expected.data + sink->compared, written) != 0)
+		return ks_splice_fail(sink->codec->name, "other content", err);
+	sink->compared += written;
+	return true;
+}
+
 bool ks_codec_sink_took(struct ks_codec_sink *sink, size_t written, struct ks_error *err)
 {
 	if (!written)
 		return true;
+	if (!sink->plain)
+		return sink_compare(sink, written, err);
 	if (sink->next == &sink->spare)
 		return ks_codec_fail_limit(sink->codec, sink->limit, err);
 	sink->plain->len += written;
 	return true;
 }
 
-static bool none_unpack(struct ks_view file, size_t limit, struct ks_buf *plain,
-			struct ks_error *err)
+bool ks_codec_unpack(const struct ks_codec *codec, struct ks_view file, size_t limit,
+		     struct ks_buf *plain, struct ks_error *err)
 {
-	if (plain->len > limit || file.len > limit - plain->len)
-		return ks_codec_fail_limit(&ks_codec_none, limit, err);
+	struct ks_codec_sink sink = { .codec = codec, .plain = plain, .limit = limit };
+
+	return codec->decode(file, &sink, err);
+}
+
+bool ks_codec_unpack_seams(const struct ks_codec *codec, struct ks_view file, size_t limit,
+			   struct ks_buf *plain, struct ks_seams *seams, struct ks_error *err)
+{
+	struct ks_codec_sink sink = {
+		.codec = codec, .plain = plain, .limit = limit, .seams = seams
+	};
+
+	seams->count = 0;
+	return codec->decode(file, &sink, err);
+}
+
+bool ks_codec_holds(const struct ks_codec *codec, struct ks_view file, struct ks_view content,
+		    struct ks_error *err)
+{
+	struct ks_codec_sink sink = { .codec = codec, .expected = content, .limit = content.len };
+	bool ok = codec->decode(file, &sink, err);
+
+	ks_buf_drop(&sink.scratch);
+	if (!ok && err->code != KS_ERR_INTERNAL && err->code != KS_ERR_SYSTEM) {
+		err->code = KS_ERR_INTERNAL;
+		return ks_at(err, "what was made does not read back");
+	}
+	return ok &&
+	       (sink.compared == content.len || ks_splice_fail(codec->name, "less content", err));
+}
+
+bool ks_codec_write(const struct ks_codec *codec, const struct ks_splice *splice, bool anew,
+		    struct ks_buf *file, struct ks_written *written, struct ks_error *err)
+{
+	const struct ks_splicer *splicer = codec->splicer;
+
+	*written = (struct ks_written){ .way = splicer ? KS_WAY_PACKED : KS_WAY_PLAIN };
+	if (splicer && !anew && !splicer->splice(splice, file, written, err))
+		return false;
+	if (splicer && written->way != KS_WAY_PACKED)
+		return splicer->reread ?
+			       splicer->reread(splice, ks_buf_view(file), err) :
+			       ks_codec_holds(codec, ks_buf_view(file), splice->content, err);
+	return codec->pack(splice->content, file, err) &&
+	       ks_codec_holds(codec, ks_buf_view(file), splice->content, err);
+}
+
+static bool none_decode(struct ks_view file, struct ks_codec_sink *sink, struct ks_error *err)
+{
+	struct ks_buf *plain = sink->plain;
+
+	if (!plain) {
+		sink->next = (uint8_t *)file.data;
+		return ks_codec_sink_took(sink, file.len, err);
+	}
+	if (plain->len > sink->limit || file.len > sink->limit - plain->len)
+		return ks_codec_fail_limit(&ks_codec_none, sink->limit, err);
 	return ks_buf_append(plain, file.data, file.len, err);
 }
 
@@ -136,7 +229,7 @@ const struct ks_codec ks_codec_none = {
 	.suffix = "",
 	.magic = "",
 	.magic_len = 0,
-	.unpack = none_unpack,
+	.decode = none_decode,
 	.pack = none_pack,
 	.objection = none_objection,
 };

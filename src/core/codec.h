@@ -9,7 +9,7 @@
 #ifndef KS_CORE_CODEC_H
 #define KS_CORE_CODEC_H
 
-#include "base/buf.h"
+#include "core/splice.h"
 
 /* What the kernel's own reader does where it does not take a container as it is. */
 enum ks_reading {
@@ -24,23 +24,16 @@ struct ks_objection {
 	enum ks_reading reading;
 };
 
+struct ks_codec_sink;
+
 struct ks_codec {
 	const char *name;   /* as shown to people and in JSON: "none", "gzip", "xz", "zstd" */
 	const char *suffix; /* behind ".ko": "", ".gz", ".xz", ".zst" */
 	const char *magic;  /* the container's first bytes; empty for "none" */
 	size_t magic_len;
 
-	/*
-	 * Appends the whole content of FILE to PLAIN: every member, stream or frame, checksums
-	 * verified.  PLAIN never holds more than LIMIT bytes, and grows with what was decoded,
-	 * not with what a header claims; the decoder's own dictionary is at most 128 MiB.
-	 *
-	 * KS_ERR_INPUT: truncated, corrupt, larger than LIMIT, or followed by bytes that belong
-	 * to no member.  xz stream padding, zeros behind the last gzip member and zstd skippable
-	 * frames do belong.  KS_ERR_UNSUPPORTED: needs a preset dictionary, a larger dictionary
-	 * (xz, lzma) or window (zstd) than 128 MiB, a filter, method or checksum that nothing here knows.
-	 */
-	bool (*unpack)(struct ks_view file, size_t limit, struct ks_buf *plain,
+	/* See ks_codec_unpack(): the whole content of FILE goes into SINK. */
+	bool (*decode)(struct ks_view file, struct ks_codec_sink *sink,
 		       struct ks_error *err) KS_MUST_CHECK;
 
 	/*
@@ -49,6 +42,9 @@ struct ks_codec {
 	 * (kernel/module/decompress.c) takes it.  The same bytes for the same PLAIN every time.
 	 */
 	bool (*pack)(struct ks_view plain, struct ks_buf *file, struct ks_error *err) KS_MUST_CHECK;
+
+	/* The container with another end; NULL where nothing is compressed.  See core/splice.h. */
+	const struct ks_splicer *splicer;
 
 	/*
 	 * What the kernel's own reader (kernel/module/decompress.c: finit_module with
@@ -85,6 +81,38 @@ extern const struct ks_codec ks_codec_lz4;
  */
 const struct ks_codec *ks_codec_of_image(struct ks_view file, const char **name);
 
+/*
+ * Appends the whole content of FILE to PLAIN: every member, stream or frame, checksums verified.
+ * PLAIN never holds more than LIMIT bytes, and grows with what was decoded, not with what a header
+ * claims; the decoder's own dictionary is at most 128 MiB.
+ *
+ * KS_ERR_INPUT: truncated, corrupt, larger than LIMIT, or followed by bytes that belong to no
+ * member.  xz stream padding, zeros behind the last gzip member and zstd skippable frames do
+ * belong.  KS_ERR_UNSUPPORTED: needs a preset dictionary, a larger dictionary (xz, lzma) or window
+ * (zstd) than 128 MiB, a filter, method or checksum that nothing here knows.
+ */
+KS_MUST_CHECK bool ks_codec_unpack(const struct ks_codec *codec, struct ks_view file, size_t limit,
+				   struct ks_buf *plain, struct ks_error *err);
+
+/* The same into an empty PLAIN, and SEAMS says what ks_codec_write() wants to know of FILE. */
+KS_MUST_CHECK bool ks_codec_unpack_seams(const struct ks_codec *codec, struct ks_view file,
+					 size_t limit, struct ks_buf *plain, struct ks_seams *seams,
+					 struct ks_error *err);
+
+/*
+ * Appends to FILE (empty before) a container of one member, stream or frame whose content is
+ * SPLICE's, and reads it back.  The container that is there (SPLICE->file) gets another end where
+ * its form allows that, which is found out by parsing it; else, or with ANEW, all is compressed
+ * anew.  *WRITTEN says which.
+ */
+KS_MUST_CHECK bool ks_codec_write(const struct ks_codec *codec, const struct ks_splice *splice,
+				  bool anew, struct ks_buf *file, struct ks_written *written,
+				  struct ks_error *err);
+
+/* Whether FILE, decoded, is CONTENT to the last byte: an error (KS_ERR_INTERNAL) if it is not. */
+KS_MUST_CHECK bool ks_codec_holds(const struct ks_codec *codec, struct ks_view file,
+				  struct ks_view content, struct ks_error *err);
+
 /* The container that these bytes are; ks_codec_none where no magic matches.  Never NULL. */
 const struct ks_codec *ks_codec_by_magic(struct ks_view file);
 
@@ -104,17 +132,25 @@ bool ks_codec_is_module_name(const char *name);
 size_t ks_codec_plain_name_len(const char *name);
 
 /*
- * For the rows of the table: where a decoder's next bytes go.  Start it with codec, plain and
- * limit; then per step ready(), decode into at most room bytes at next, took() what was written.
+ * For the rows of the table: where a decoder's next bytes go.  Per step ready(), decode into at most
+ * room bytes at next, took() what was written.
  */
 struct ks_codec_sink {
 	const struct ks_codec *codec;
-	struct ks_buf *plain;
-	size_t limit; /* bytes that plain may hold in all */
+	struct ks_buf *plain; /* NULL where content is compared with EXPECTED and not kept */
+	struct ks_view expected;
+	size_t limit;		/* bytes that plain may hold in all, or that are expected */
+	struct ks_seams *seams; /* what is to be found out by the way, or NULL */
+
 	uint8_t *next;
-	size_t room;   /* bytes at next; never 0 after ready() */
-	uint8_t spare; /* next when plain is full: writing here is what exceeds the limit */
+	size_t room;	       /* bytes at next; never 0 after ready() */
+	uint8_t spare;	       /* next when plain is full: writing here is what exceeds the limit */
+	struct ks_buf scratch; /* next where nothing is kept */
+	size_t compared;
 };
+
+/* Bytes that count against the limit so far: what PLAIN holds, or what was compared. */
+size_t ks_codec_sink_len(const struct ks_codec_sink *sink);
 
 KS_MUST_CHECK bool ks_codec_sink_ready(struct ks_codec_sink *sink, struct ks_error *err);
 KS_MUST_CHECK bool ks_codec_sink_took(struct ks_codec_sink *sink, size_t written,

@@ -124,10 +124,8 @@ static bool all_zero(struct ks_view bytes)
 	return true;
 }
 
-static bool gzip_unpack(struct ks_view file, size_t limit, struct ks_buf *plain,
-			struct ks_error *err)
+static bool gzip_decode(struct ks_view file, struct ks_codec_sink *sink, struct ks_error *err)
 {
-	struct ks_codec_sink sink = { .codec = &ks_codec_gzip, .plain = plain, .limit = limit };
 	INFLATE z = { 0 };
 	struct ks_view rest = file;
 	int ret = inflateInit2(&z, WINDOW_BITS);
@@ -135,7 +133,7 @@ static bool gzip_unpack(struct ks_view file, size_t limit, struct ks_buf *plain,
 	if (ret != Z_OK)
 		return fail_zlib(&z, ret, err);
 	do {
-		if (!check_header(rest, err) || !inflate_member(&z, &rest, &sink, err))
+		if (!check_header(rest, err) || !inflate_member(&z, &rest, sink, err))
 			return false;
 	} while (ks_view_starts_with(rest, MAGIC, 2));
 	/* Tapes and block devices pad with zeros, and gzip itself takes no notice of them. */
@@ -238,7 +236,7 @@ const struct ks_codec ks_codec_gzip = {
 	.suffix = ".gz",
 	.magic = MAGIC,
 	.magic_len = sizeof(MAGIC) - 1,
-	.unpack = gzip_unpack,
+	.decode = gzip_decode,
 	.pack = gzip_pack,
 	.objection = gzip_objection,
 };

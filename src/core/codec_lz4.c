@@ -57,8 +57,7 @@ static bool unpack_block(struct ks_view block, size_t limit, struct ks_buf *plai
 }
 
 /* A frame has no end of its own; where the next block should start there may be another one. */
-static bool lz4_unpack(struct ks_view file, size_t limit, struct ks_buf *plain,
-		       struct ks_error *err)
+static bool lz4_decode(struct ks_view file, struct ks_codec_sink *sink, struct ks_error *err)
 {
 	struct ks_view rest = file, block = { 0 };
 
@@ -67,7 +66,8 @@ static bool lz4_unpack(struct ks_view file, size_t limit, struct ks_buf *plain,
 	while (rest.len) {
 		if (ks_view_starts_with(rest, MAGIC, WORD))
 			rest = ks_view_of(rest.data + WORD, rest.len - WORD);
-		else if (!next_block(&rest, &block, err) || !unpack_block(block, limit, plain, err))
+		else if (!next_block(&rest, &block, err) ||
+			 !unpack_block(block, sink->limit, sink->plain, err))
 			return false;
 	}
 	return true;
@@ -75,10 +75,9 @@ static bool lz4_unpack(struct ks_view file, size_t limit, struct ks_buf *plain,
 
 #else
 
-static bool lz4_unpack(struct ks_view file, size_t limit, struct ks_buf *plain,
-		       struct ks_error *err)
+static bool lz4_decode(struct ks_view file, struct ks_codec_sink *sink, struct ks_error *err)
 {
-	(void)file, (void)limit, (void)plain;
+	(void)file, (void)sink;
 	return ks_fail(err, KS_ERR_UNSUPPORTED, "lz4: this program was built without liblz4");
 }
 
@@ -89,5 +88,5 @@ const struct ks_codec ks_codec_lz4 = {
 	.suffix = ".lz4",
 	.magic = MAGIC,
 	.magic_len = sizeof(MAGIC) - 1,
-	.unpack = lz4_unpack,
+	.decode = lz4_decode,
 };

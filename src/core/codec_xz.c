@@ -79,16 +79,15 @@ static bool skip_padding(lzma_stream *z, bool *more, struct ks_error *err)
 	return true;
 }
 
-static bool xz_unpack(struct ks_view file, size_t limit, struct ks_buf *plain, struct ks_error *err)
+static bool xz_decode(struct ks_view file, struct ks_codec_sink *sink, struct ks_error *err)
 {
-	struct ks_codec_sink sink = { .codec = &ks_codec_xz, .plain = plain, .limit = limit };
 	LZMA z = LZMA_STREAM_INIT;
 	bool more;
 
 	z.next_in = file.data;
 	z.avail_in = file.len;
 	do {
-		if (!decode(&z, start_stream(&z), &sink, err) || !skip_padding(&z, &more, err))
+		if (!decode(&z, start_stream(&z), sink, err) || !skip_padding(&z, &more, err))
 			return false;
 	} while (more);
 	return true;
@@ -276,20 +275,18 @@ const struct ks_codec ks_codec_xz = {
 	.suffix = ".xz",
 	.magic = MAGIC,
 	.magic_len = sizeof(MAGIC) - 1,
-	.unpack = xz_unpack,
+	.decode = xz_decode,
 	.pack = xz_pack,
 	.objection = xz_objection,
 };
 
-static bool lzma_unpack(struct ks_view file, size_t limit, struct ks_buf *plain,
-			struct ks_error *err)
+static bool lzma_decode(struct ks_view file, struct ks_codec_sink *sink, struct ks_error *err)
 {
-	struct ks_codec_sink sink = { .codec = &ks_codec_lzma, .plain = plain, .limit = limit };
 	LZMA z = LZMA_STREAM_INIT;
 
 	z.next_in = file.data;
 	z.avail_in = file.len;
-	if (!decode(&z, lzma_alone_decoder(&z, MEMORY_MAX), &sink, err))
+	if (!decode(&z, lzma_alone_decoder(&z, MEMORY_MAX), sink, err))
 		return false;
 	return !z.avail_in || ks_fail(err, KS_ERR_INPUT, "lzma: trailing garbage");
 }
@@ -300,5 +297,5 @@ const struct ks_codec ks_codec_lzma = {
 	.suffix = ".lzma",
 	.magic = "\x5d\0\0",
 	.magic_len = 3,
-	.unpack = lzma_unpack,
+	.decode = lzma_decode,
 };

@@ -117,7 +117,7 @@ static bool prepare_frame(struct ks_view frame, struct ks_codec_sink *sink, stru
 {
 	unsigned long long content = ZSTD_getFrameContentSize(frame.data, frame.len);
 	unsigned int dictionary = ZSTD_getDictID_fromFrame(frame.data, frame.len);
-	size_t len = sink->plain->len;
+	size_t len = ks_codec_sink_len(sink);
 
 	if (content == ZSTD_CONTENTSIZE_ERROR)
 		return ks_fail(err, KS_ERR_INPUT, "zstd: corrupt frame header");
@@ -133,7 +133,7 @@ static bool prepare_frame(struct ks_view frame, struct ks_codec_sink *sink, stru
 	 * Room for all of it spares the decoder a window of its own.  Behind other content the
 	 * buffer grows by its own steps, or a thousand frames would mean a thousand moves.
 	 */
-	if (len || content / PLAUSIBLE_RATIO > frame.len)
+	if (!sink->plain || len || content / PLAUSIBLE_RATIO > frame.len)
 		return true;
 	return ks_buf_reserve(sink->plain, (size_t)content, err);
 }
@@ -180,10 +180,8 @@ static bool unpack_frame(ZSTD_DCtx *dctx, struct ks_view *rest, struct ks_codec_
 	return prepare_frame(frame, sink, err) && decode_frame(dctx, frame, sink, err);
 }
 
-static bool zstd_unpack(struct ks_view file, size_t limit, struct ks_buf *plain,
-			struct ks_error *err)
+static bool zstd_decode(struct ks_view file, struct ks_codec_sink *sink, struct ks_error *err)
 {
-	struct ks_codec_sink sink = { .codec = &ks_codec_zstd, .plain = plain, .limit = limit };
 	DCTX *dctx = ZSTD_createDCtx();
 	struct ks_view rest = file;
 	size_t ret;
@@ -195,7 +193,7 @@ static bool zstd_unpack(struct ks_view file, size_t limit, struct ks_buf *plain,
 		return fail_zstd(ret, err);
 	do {
 		if (!check_magic(rest, rest.len == file.len, err) ||
-		    !unpack_frame(dctx, &rest, &sink, err))
+		    !unpack_frame(dctx, &rest, sink, err))
 			return false;
 	} while (rest.len);
 	return true;
@@ -278,7 +276,7 @@ const struct ks_codec ks_codec_zstd = {
 	.suffix = ".zst",
 	.magic = MAGIC,
 	.magic_len = sizeof(MAGIC) - 1,
-	.unpack = zstd_unpack,
+	.decode = zstd_decode,
 	.pack = zstd_pack,
 	.objection = zstd_objection,
 };

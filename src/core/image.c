@@ -85,7 +85,7 @@ static bool unpack(struct ks_view payload, bool with_size, size_t limit, struct 
 		payload.len -= SIZE_WORD;
 		size = ks_le32(payload.data + payload.len);
 	}
-	if (!codec->unpack(payload, limit, kernel, err))
+	if (!ks_codec_unpack(codec, payload, limit, kernel, err))
 		return false;
 	if (with_size && kernel->len != size)
 		return ks_fail(err, KS_ERR_INPUT, "%s: %zu bytes where %zu were promised",

@@ -28,7 +28,7 @@ static bool unpack(struct ks_module *m, struct ks_buf *file, const struct ks_loa
 		*file = (struct ks_buf){ 0 };
 		return true;
 	}
-	if (!m->codec->unpack(ks_buf_view(file), how->max_size, &m->content, err))
+	if (!ks_codec_unpack(m->codec, ks_buf_view(file), how->max_size, &m->content, err))
 		return false;
 	if (how->examine)
 		m->objection = m->codec->objection(ks_buf_view(file));

@@ -112,7 +112,7 @@ static bool is_outdated(const struct search *s, const char *installed, struct ks
 	KS_BUF plain = { 0 };
 	struct ks_error ignored;
 
-	if (!codec->unpack(copy, s->load->max_size, &plain, &ignored) ||
+	if (!ks_codec_unpack(codec, copy, s->load->max_size, &plain, &ignored) ||
 	    !ks_module_load(&module, installed, s->load, &ignored))
 		return false;
 	if (is_unsigned(ks_buf_view(&plain)) && is_unsigned(ks_buf_view(&module.content)))

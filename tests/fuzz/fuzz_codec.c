@@ -21,7 +21,7 @@ static bool unpack(const struct ks_codec *codec, struct ks_view file, size_t lim
 {
 	struct ks_error err = { 0 };
 
-	if (codec->unpack(file, limit, plain, &err))
+	if (ks_codec_unpack(codec, file, limit, plain, &err))
 		return true;
 	MUST(err.code == KS_ERR_INPUT || err.code == KS_ERR_UNSUPPORTED);
 	MUST(strncmp(err.text, codec->name, strlen(codec->name)) == 0);

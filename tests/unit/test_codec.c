@@ -105,7 +105,7 @@ static void expect_content(const struct ks_codec *codec, struct ks_view file, st
 {
 	KS_BUF got = { 0 };
 
-	if (!codec->unpack(file, no_limit, &got, &error))
+	if (!ks_codec_unpack(codec, file, no_limit, &got, &error))
 		fail_msg("%s", error.text);
 	assert_true(ks_view_equal(ks_buf_view(&got), plain));
 }
@@ -121,7 +121,7 @@ static void expect_error(const struct ks_codec *codec, struct ks_view file, enum
 	KS_BUF got = { 0 };
 
 	error = (struct ks_error){ 0 };
-	assert_false(codec->unpack(file, no_limit, &got, &error));
+	assert_false(ks_codec_unpack(codec, file, no_limit, &got, &error));
 	if (text)
 		assert_string_equal(error.text, text);
 	assert_int_equal(error.code, code);
@@ -137,7 +137,7 @@ static void expect_same_or_error(const struct ks_codec *codec, struct ks_view fi
 	KS_BUF got = { 0 };
 
 	error = (struct ks_error){ 0 };
-	if (codec->unpack(file, MIB, &got, &error)) {
+	if (ks_codec_unpack(codec, file, MIB, &got, &error)) {
 		assert_true(ks_view_equal(ks_buf_view(&got), plain));
 		return;
 	}
@@ -227,7 +227,7 @@ static void test_unpack_appends(void **state)
 
 	pack_text(codec, "behind", &file);
 	append(&got, "before, ", 8);
-	assert_true(codec->unpack(ks_buf_view(&file), no_limit, &got, &error));
+	assert_true(ks_codec_unpack(codec, ks_buf_view(&file), no_limit, &got, &error));
 	assert_int_equal(got.len, 14);
 	assert_memory_equal(got.data, "before, behind", 14);
 }
@@ -434,7 +434,7 @@ static void expect_limit_error(const struct ks_codec *codec, struct ks_view file
 	char number[32];
 
 	error = (struct ks_error){ 0 };
-	assert_false(codec->unpack(file, limit, &got, &error));
+	assert_false(ks_codec_unpack(codec, file, limit, &got, &error));
 	assert_int_equal(error.code, KS_ERR_INPUT);
 	snprintf(number, sizeof(number), " %zu bytes", limit);
 	assert_non_null(strstr(error.text, number));
@@ -448,7 +448,7 @@ static void expect_just_fits(const struct ks_codec *codec, struct ks_view file,
 {
 	KS_BUF got = { 0 };
 
-	if (!codec->unpack(file, plain.len, &got, &error))
+	if (!ks_codec_unpack(codec, file, plain.len, &got, &error))
 		fail_msg("%s", error.text);
 	assert_true(ks_view_equal(ks_buf_view(&got), plain));
 	assert_true(got.cap <= plain.len);
@@ -501,14 +501,14 @@ static void test_limit_in_large_buffer(void **state)
 	assert_true(ks_buf_reserve(&got, 1000, &error));
 	append(&got, "12", 2);
 	pack_text(codec, "345", &file);
-	assert_false(codec->unpack(ks_buf_view(&file), 4, &got, &error));
+	assert_false(ks_codec_unpack(codec, ks_buf_view(&file), 4, &got, &error));
 	assert_non_null(strstr(error.text, "--max-size"));
 	assert_true(got.len <= 4);
 	got.len = 2;
-	assert_true(codec->unpack(ks_buf_view(&file), 5, &got, &error));
+	assert_true(ks_codec_unpack(codec, ks_buf_view(&file), 5, &got, &error));
 	assert_memory_equal(got.data, "12345", 5);
 	got.len = 5;
-	assert_false(codec->unpack(ks_buf_view(&file), 4, &got, &error));
+	assert_false(ks_codec_unpack(codec, ks_buf_view(&file), 4, &got, &error));
 	assert_non_null(strstr(error.text, "--max-size"));
 }
 
@@ -538,7 +538,7 @@ static void test_checksum_at_limit(void **state)
 	pack_mixed(codec, 5000, &plain, &file);
 	where = codec == &ks_codec_gzip ? 8 : codec == &ks_codec_zstd ? 4 : 32;
 	file.data[file.len - where] ^= 1;
-	assert_false(codec->unpack(ks_buf_view(&file), plain.len, &got, &error));
+	assert_false(ks_codec_unpack(codec, ks_buf_view(&file), plain.len, &got, &error));
 	assert_null(strstr(error.text, "--max-size"));
 	if (codec != &ks_codec_xz)
 		assert_non_null(strstr(error.text, ": wrong checksum"));
@@ -1121,7 +1121,7 @@ static void expect_lie(const void *header, size_t len, size_t limit, enum ks_cod
 
 	raw_frame(&frame, header, len);
 	error = (struct ks_error){ 0 };
-	assert_false(ks_codec_zstd.unpack(ks_buf_view(&frame), limit, &got, &error));
+	assert_false(ks_codec_unpack(&ks_codec_zstd, ks_buf_view(&frame), limit, &got, &error));
 	assert_int_equal(error.code, code);
 	assert_true(got.cap <= 64 * KIB);
 }
@@ -1161,9 +1161,9 @@ static void test_none(void **state)
 	expect_just_fits(&ks_codec_none, ks_view_of("as it is", 8), ks_view_of("as it is", 8));
 	expect_limit_error(&ks_codec_none, ks_view_of("as it is", 8), 7);
 	append(&got, "1234", 4);
-	assert_false(ks_codec_none.unpack(ks_view_of("56", 2), 5, &got, &error));
-	assert_false(ks_codec_none.unpack(ks_view_of("", 0), 3, &got, &error));
-	assert_true(ks_codec_none.unpack(ks_view_of("56", 2), 6, &got, &error));
+	assert_false(ks_codec_unpack(&ks_codec_none, ks_view_of("56", 2), 5, &got, &error));
+	assert_false(ks_codec_unpack(&ks_codec_none, ks_view_of("", 0), 3, &got, &error));
+	assert_true(ks_codec_unpack(&ks_codec_none, ks_view_of("56", 2), 6, &got, &error));
 	assert_memory_equal(got.data, "123456", 6);
 }
 
@@ -1214,7 +1214,7 @@ static void expect_objection(const struct ks_codec *codec, struct ks_view file, 
 	KS_BUF got = { 0 };
 	const struct ks_objection *said = codec->objection(file);
 
-	if (!codec->unpack(file, no_limit, &got, &error))
+	if (!ks_codec_unpack(codec, file, no_limit, &got, &error))
 		fail_msg("%s", error.text);
 	if (text) {
 		assert_non_null(said);

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Splicing: a compressed module gets another end, and all in front of it stays as it is, byte for
+ * byte, compressed as it was.  A signature stands at the end of a module, so signing, signing anew
+ * and taking signatures off are this one operation: keep so many bytes, and put these behind them.
+ *
+ * The outcome is always one member, stream or frame, because a kernel's own reader
+ * (kernel/module/decompress.c) reads no second one.
+ *
+ * Formats: RFC 8878 (zstd), the .xz file format 1.2.1, RFC 1951 and 1952 (gzip).
+ */
+#ifndef KS_CORE_SPLICE_H
+#define KS_CORE_SPLICE_H
+
+#include "base/buf.h"
+
+/* How a file came to hold what it holds. */
+enum ks_way {
+	KS_WAY_NONE,	/* it was not written */
+	KS_WAY_PLAIN,	/* it is not compressed */
+	KS_WAY_SPLICED, /* what was kept is as it was, to the byte, but for sizes and end marks */
+	KS_WAY_MENDED,	/* spliced, and what kernels or kmod do not take around it was put right */
+	KS_WAY_PACKED,	/* compressed anew, all of it */
+};
+
+struct ks_written {
+	enum ks_way way;
+	const char *why; /* MENDED and PACKED: what the old file had ("a second stream"), static;
+			    NULL where somebody asked for PACKED */
+};
+
+/*
+ * Where a deflate block starts, which only decoding tells: the other formats say it themselves.
+ */
+struct ks_seam {
+	uint64_t bit; /* of the file; the lowest bit of its first byte is 0 */
+	size_t at;    /* bytes of content in front of it */
+};
+
+enum { KS_SEAMS = 256 };
+
+/*
+ * Some of the places where a block starts, in order, the first and the last one always among them.
+ * No two have the same AT.  Empty for formats that do not need it, and where there is more than one
+ * member.
+ */
+struct ks_seams {
+	size_t count;
+	struct ks_seam item[KS_SEAMS];
+	uint64_t last_block; /* the bit where the last block starts, the one with BFINAL; it may be
+				empty, and then it is in no item */
+	uint64_t end;	     /* the bit behind the last block */
+};
+
+struct ks_splice {
+	struct ks_view file;	      /* a container, as unpack took it, whole */
+	const struct ks_seams *seams; /* what unpack said of it */
+	size_t old_len;		      /* bytes of its content */
+	size_t keep;		      /* so many of them stay: at most old_len */
+	struct ks_view content;	      /* what it shall hold: those KEEP bytes, and the new end */
+};
+
+struct ks_splicer {
+	/*
+	 * Appends the new container to OUT; the same bytes for the same arguments every time.
+	 * What cannot be spliced, by its form and not by trial, is *WRITTEN KS_WAY_PACKED with
+	 * the reason, and OUT is untouched.  Never fails but for want of memory.
+	 */
+	bool (*splice)(const struct ks_splice *splice, struct ks_buf *out,
+		       struct ks_written *written, struct ks_error *err) KS_MUST_CHECK;
+
+	/*
+	 * Reads back what splice() made: that OUT is one member, stream or frame which holds
+	 * CONTENT.  What is byte for byte the old file's, which was decoded whole, need not be
+	 * decoded again; everything else is.  NULL: ks_codec_holds() does it.  KS_ERR_INTERNAL if
+	 * it is not so.
+	 */
+	bool (*reread)(const struct ks_splice *splice, struct ks_view out,
+		       struct ks_error *err) KS_MUST_CHECK;
+
+	/*
+	 * Whether splice() would take the file, and a cut at KEEP would leave nothing to be
+	 * compressed again.  CONTENT is not looked at.  False where in doubt.
+	 */
+	bool (*cuts_cleanly)(const struct ks_splice *splice);
+};
+
+/* One a format; each is defined in the file of its name. */
+extern const struct ks_splicer ks_splicer_gzip;
+extern const struct ks_splicer ks_splicer_xz;
+extern const struct ks_splicer ks_splicer_zstd;
+
+/* The error of a container that does not read back as what was meant. */
+bool ks_splice_fail(const char *codec, const char *what, struct ks_error *err);
+
+#endif
