@@ -118,9 +118,10 @@ static bool read_message(const struct job *job, const struct ks_module *m, struc
 static bool store(const struct job *job, const struct ks_module *m, struct ks_error *err)
 {
 	KS_PLACE place = KS_PLACE_NONE;
+	struct ks_written written;
 
 	if (!job->dest || strcmp(job->dest, job->module) == 0)
-		return ks_module_store(m, err) || ks_at(err, job->module);
+		return ks_module_store(m, NULL, &written, err) || ks_at(err, job->module);
 	return (ks_place_find(&place, NULL, job->dest, err) &&
 		ks_module_store_as(m, &place, new_mode(), err)) ||
 	       ks_at(err, job->dest);
@@ -150,7 +151,7 @@ static bool write_results(const struct job *job, struct ks_module *m, struct ks_
 
 static bool run(const struct job *job, struct ks_error *err)
 {
-	struct ks_load load = { .max_size = MAX_SIZE, .any_file = true };
+	struct ks_load load = { .max_size = MAX_SIZE, .any_file = true, .extend = true };
 	KS_MODULE m = KS_MODULE_NONE;
 	KS_BUF message = { 0 };
 	size_t removed;

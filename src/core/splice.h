@@ -27,6 +27,7 @@ struct ks_written {
 	enum ks_way way;
 	const char *why; /* MENDED and PACKED: what the old file had ("a second stream"), static;
 			    NULL where somebody asked for PACKED */
+	int64_t growth; /* bytes that the file is longer than the old one: ks_module_store() says */
 };
 
 /*
