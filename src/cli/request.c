@@ -9,9 +9,11 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "cli/pin.h"
 #include "cli/report.h"
 #include "core/cert.h"
 #include "core/efivar.h"
+#include "core/secret.h"
 
 enum {
 	DEFAULT_MAX_SIZE = 1 << 30, /* bytes */
@@ -190,7 +192,7 @@ static bool read_key_file(const char *root, const char *path, struct ks_buf *byt
 bool request_load_signer(const char *root, const char *key, const char *cert, const char *hash,
 			 bool key_id, struct ks_signer **signer, struct ks_error *err)
 {
-	struct ks_signer_spec spec = { .passphrase = getenv("KBUILD_SIGN_PIN"),
+	struct ks_signer_spec spec = { .passphrase = pin_get(),
 				       .hash = hash,
 				       .key_id = key_id,
 				       .key_name = key,
@@ -199,6 +201,7 @@ bool request_load_signer(const char *root, const char *key, const char *cert, co
 	KS_BUF cert_bytes = { 0 };
 	struct stat key_st, cert_st;
 
+	ks_secret_hold();
 	if (!read_key_file(root, key, &key_bytes, &key_st, err) ||
 	    !read_key_file(root, cert, &cert_bytes, &cert_st, err))
 		return false;
