@@ -123,12 +123,4 @@ KS_MUST_CHECK bool request_find_trust(const struct request *request, const char 
 				      const struct ks_kernel *kernel, struct ks_trust *trust,
 				      struct ks_error *err);
 
-/*
- * The same as request_open_signer() for a key and certificate that are already named, inside ROOT or
- * (NULL) on the host.
- */
-KS_MUST_CHECK bool request_load_signer(const char *root, const char *key, const char *cert,
-				       const char *hash, bool key_id, struct ks_signer **signer,
-				       struct ks_error *err);
-
 #endif
