@@ -264,5 +264,6 @@ const struct ks_codec ks_codec_gzip = {
 	.magic_len = sizeof(MAGIC) - 1,
 	.decode = gzip_decode,
 	.pack = gzip_pack,
+	.splicer = &ks_splicer_gzip,
 	.objection = gzip_objection,
 };
