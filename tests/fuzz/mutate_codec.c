@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A mutator for containers behind a selector byte: libFuzzer's own, and then mostly the checksums
+ * A mutator for containers behind SELECTOR bytes: libFuzzer's own, and then mostly the checksums
  * made right again, as no mutant of gzip or xz gets past them else.  zstd has none that count.
  */
 #include <lzma.h>
@@ -10,8 +10,11 @@
 
 #include "mutate.h"
 
+#ifndef SELECTOR
+#define SELECTOR 1
+#endif
+
 enum {
-	SELECTOR = 1,
 	GZIP_WINDOW = 15 + 16,
 	XZ_HEADER = 12,
 	CONTENT_MAX = 1 << 21,
@@ -81,9 +84,9 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
 
 	if (len <= SELECTOR || !mutate_below(&seed, 8))
 		return len;
-	if (len > 2 && data[1] == 0x1f)
+	if (data[SELECTOR] == 0x1f)
 		mend_gzip(data + SELECTOR, len - SELECTOR);
-	else if (len > 6 && memcmp(data + SELECTOR, "\xfd\x37zXZ", 6) == 0)
+	else if (len >= SELECTOR + 6 && memcmp(data + SELECTOR, "\xfd\x37zXZ", 6) == 0)
 		mend_xz(data + SELECTOR, len - SELECTOR);
 	return len;
 }
