@@ -154,6 +154,7 @@ const struct ks_codec ks_codec_xz = {
 	.magic_len = sizeof(MAGIC) - 1,
 	.decode = xz_decode,
 	.pack = xz_pack,
+	.splicer = &ks_splicer_xz,
 	.objection = xz_objection,
 };
 
