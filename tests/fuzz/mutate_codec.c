@@ -58,11 +58,32 @@ static void mend_crc(uint8_t *data, size_t len)
 	put_le32(data + len, lzma_crc32(data, len, 0));
 }
 
-/* Stream header, first Block's header, Index and footer, as far as each is where it seems. */
+/* The headers of the Blocks in front of INDEX, which is SIZE bytes, as it says where they are. */
+static void mend_blocks(uint8_t *data, size_t len, const uint8_t *index, size_t size)
+{
+	uint64_t memory = 1 << 20;
+	lzma_index *blocks;
+	lzma_index_iter iter;
+	size_t pos = 0;
+
+	if (lzma_index_buffer_decode(&blocks, &memory, NULL, index, &pos, size) != LZMA_OK)
+		return;
+	lzma_index_iter_init(&iter, blocks);
+	while (!lzma_index_iter_next(&iter, LZMA_INDEX_ITER_BLOCK)) {
+		uint64_t at = iter.block.compressed_file_offset;
+		uint64_t head = at < len ? ((uint64_t)data[at] + 1) * 4 : 0;
+
+		if (head > 4 && head <= len - at)
+			mend_crc(data + at, (size_t)head - 4);
+	}
+	lzma_index_end(blocks, NULL);
+}
+
+/* Stream header, Blocks' headers, Index and footer, as far as each is where it seems. */
 static void mend_xz(uint8_t *data, size_t size)
 {
 	uint8_t *footer = data + size - XZ_HEADER;
-	uint64_t index, block;
+	uint64_t index;
 
 	if (size < 2 * XZ_HEADER + 8)
 		return;
@@ -70,12 +91,11 @@ static void mend_xz(uint8_t *data, size_t size)
 	memcpy(footer + 10, "YZ", 2);
 	mend_crc(data + 6, 2);
 	put_le32(footer, lzma_crc32(footer + 4, 6, 0));
-	block = ((uint64_t)data[XZ_HEADER] + 1) * 4;
-	if (data[XZ_HEADER] && block <= size - 2 * XZ_HEADER)
-		mend_crc(data + XZ_HEADER, (size_t)block - 4);
 	index = ((uint64_t)get_le32(footer + 4) + 1) * 4;
-	if (index >= 8 && index <= size - 2 * XZ_HEADER)
-		mend_crc(footer - index, (size_t)index - 4);
+	if (index < 8 || index > size - 2 * XZ_HEADER)
+		return;
+	mend_crc(footer - index, (size_t)index - 4);
+	mend_blocks(data, size - XZ_HEADER - (size_t)index, footer - index, (size_t)index);
 }
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed)
