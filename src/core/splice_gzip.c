@@ -241,10 +241,11 @@ static bool gzip_splice(const struct ks_splice *splice, struct ks_buf *out,
 	const char *why;
 
 	if (!make_plan(splice, &plan, &why)) {
-		*written = (struct ks_written){ KS_WAY_PACKED, why };
+		*written = (struct ks_written){ .way = KS_WAY_PACKED, .why = why };
 		return true;
 	}
-	*written = (struct ks_written){ plan.mends ? KS_WAY_MENDED : KS_WAY_SPLICED, plan.mends };
+	*written = (struct ks_written){ .way = plan.mends ? KS_WAY_MENDED : KS_WAY_SPLICED,
+					.why = plan.mends };
 	return reserve(&plan, splice, out, err) &&
 	       put_front(&plan, splice->file, splice->content.len == plan.seam->at, out, err) &&
 	       put_blocks(&plan, splice, out, err) && put_trailer(&plan, splice->content, out, err);

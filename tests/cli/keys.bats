@@ -386,11 +386,11 @@ holds_open() { ls -l "/proc/$1/fd" 2>/dev/null | grep -q '(deleted)'; }
 		-e inject=linkat:delay_enter=5000000 "$KERNEL_SIGN" sign -q -j1 "${here[@]}" --hash sha256 \
 		--key locked.key --cert "$KEYS/rsa.pem" 3>&- &
 	tracer=$!
-	until read -r pid </proc/"$tracer"/task/"$tracer"/children && holds_open "$pid"; do
+	until pid=$(cat "/proc/$tracer/task/$tracer/children") && holds_open "${pid% }"; do
 		sleep 0.05
 		[ $((tries += 1)) -lt 200 ]
 	done
-	tr '\0' '\n' <"/proc/$pid/environ" >environ
+	tr '\0' '\n' <"/proc/${pid% }/environ" >environ
 	tr '\0' '\n' <"/proc/$tracer/environ" >environ.tracer
 	wait "$tracer"
 	grep -q '^PATH=' environ
