@@ -219,6 +219,8 @@ static int run_batch(struct run *run)
 			       .work = work,
 			       .done = done,
 			       .ctx = run };
+	const struct request *request = &run->args->request;
+	struct ks_confine *confine = NULL;
 	size_t failed;
 
 	run->outcome = calloc(run->modules->count, sizeof(*run->outcome));
@@ -226,7 +228,12 @@ static int run_batch(struct run *run)
 		report_warning("out of memory");
 		return STATUS_FAILED;
 	}
+	if (!request->no_confine)
+		confine = batch_confine(run->modules, &run->copies, request->root,
+					!run->args->dry_run, request->verbose);
+	batch.confine = confine;
 	failed = batch_run(&batch);
+	ks_confine_free(confine);
 	run->failed += failed;
 	free(run->outcome);
 	return failed ? STATUS_FAILED : STATUS_DONE;

@@ -23,6 +23,7 @@ struct request {
 	bool json;
 	bool quiet;
 	bool verbose;
+	bool no_confine;
 	unsigned jobs;
 	size_t max_size;
 
@@ -53,6 +54,8 @@ struct key_options {
 	  OPTION_COUNT, offsetof(T, member.jobs) },                                                \
 	{ 0, "max-size", "SIZE", "refuse larger modules, also inflated (default: 1G)",             \
 	  OPTION_SIZE, offsetof(T, member.max_size) },                                             \
+	{ 0, "no-confine", NULL, "read modules by threads that may open any file",                 \
+	  OPTION_FLAG, offsetof(T, member.no_confine) },                                           \
 	{ 0, "json", NULL, "results as JSON",                                                      \
 	  OPTION_FLAG, offsetof(T, member.json) },                                                 \
 	{ 'q', "quiet", NULL, "no results, only warnings and errors",                              \
