@@ -96,12 +96,14 @@ static struct ks_splice splice_of(const struct ks_module *m, size_t keep)
 				   .content = ks_buf_view(&m->content) };
 }
 
+/* Of a malformed one nobody knows where it starts: it stays. */
 static bool comes_off_cleanly(const struct ks_module *m, const struct ks_trailer *t)
 {
 	struct ks_splice splice = splice_of(m, t->image.len);
 
-	return m->codec == &ks_codec_none ||
-	       (m->file.len && ks_codec_cuts_cleanly(m->codec, &splice));
+	return t->kind == KS_TRAILER_WHOLE &&
+	       (m->codec == &ks_codec_none ||
+		(m->file.len && ks_codec_cuts_cleanly(m->codec, &splice)));
 }
 
 static bool unsign(struct ks_module *m, bool only_cleanly, size_t *removed, struct ks_error *err)

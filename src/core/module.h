@@ -53,7 +53,7 @@ KS_MUST_CHECK bool ks_module_unsign(struct ks_module *module, size_t *removed,
 
 /*
  * The same for those signatures only that come off without anything being compressed again; the
- * first one that does not, and all beneath it, stay part of the content.
+ * first one that does not, or is malformed, and all beneath it, stay part of the content.
  */
 KS_MUST_CHECK bool ks_module_unsign_outer(struct ks_module *module, size_t *removed,
 					  struct ks_error *err);
