@@ -38,6 +38,13 @@ static void append(struct ks_buf *buf, const void *data, size_t len)
 	assert_true(ks_buf_append(buf, data, len, &error));
 }
 
+/* LEN bytes once more that stand in BUF from FROM on. */
+static void repeat(struct ks_buf *buf, size_t from, size_t len)
+{
+	assert_true(ks_buf_reserve(buf, buf->len + len, &error));
+	append(buf, buf->data + from, len);
+}
+
 static uint32_t next_random(uint32_t *state)
 {
 	*state ^= *state << 13;
@@ -436,7 +443,7 @@ static void test_long(void **state)
 	(void)state;
 	fill_mixed(&plain, MIB);
 	fill_random(&plain, MIB, 4);
-	append(&plain, plain.data + 12345, 777777);
+	repeat(&plain, 12345, 777777);
 	pack(ks_buf_view(&plain), how, &file);
 	assert_int_equal(file.data[MAGIC + 1], (27 - 10) << 3);
 	round_trip(ks_buf_view(&file), ks_buf_view(&plain), 700, no_size);
@@ -506,8 +513,8 @@ static void test_cut_shrinks(void **state)
 	(void)state;
 	fill_mixed(&plain, BLOCK);
 	fill_random(&plain, 20 * KIB, 6);
-	append(&plain, plain.data + BLOCK - 50 * KIB, 50 * KIB);
-	append(&plain, plain.data + BLOCK, 20 * KIB);
+	repeat(&plain, BLOCK - 50 * KIB, 50 * KIB);
+	repeat(&plain, BLOCK, 20 * KIB);
 	pack(ks_buf_view(&plain), (struct how){ .level = 3 }, &file);
 	make(ks_buf_view(&file), ks_buf_view(&plain), plain.len - 1, ks_view_of("", 0), NULL, &out);
 	kept = place_of(ks_buf_view(&file), 1);
@@ -616,6 +623,26 @@ static void test_small_window(void **state)
 	}
 }
 
+/* What is compressed anew refers to nothing in front of the window, even if it is there again. */
+static void test_window_of_history(void **state)
+{
+	struct how how = { .level = 3, .window_log = 10 };
+	KS_BULK plain = { 0 };
+	KS_BULK file = { 0 };
+	KS_BULK out = { 0 };
+
+	(void)state;
+	fill_random(&plain, 9 * KIB, 11);
+	repeat(&plain, 5 * KIB, 500);
+	fill_mixed(&plain, 524);
+	pack(ks_buf_view(&plain), how, &file);
+	assert_int_equal(block_at(ks_buf_view(&file), place_of(ks_buf_view(&file), 9)).type,
+			 COMPRESSED);
+	make(ks_buf_view(&file), ks_buf_view(&plain), plain.len - 1, ks_view_of("", 0), NULL, &out);
+	assert_int_equal(block_at(ks_buf_view(&out), place_of(ks_buf_view(&out), 9)).type,
+			 COMPRESSED);
+}
+
 /* 1 KiB and seven eighths: no power of two. */
 static void test_odd_window(void **state)
 {
@@ -693,6 +720,10 @@ static void test_raw_and_rle(void **state)
 	expect_plan(file, plain, 1, 10, "raw 1, raw 10");
 	expect_plan(file, plain, 0, 3, "raw 3");
 	expect_plan(file, plain, 0, 0, "raw 0");
+	/* It would shrink; nobody asked for that. */
+	start_frame(&frame, "\x60\0\1", 3);
+	add_block(&frame, RAW, 512, (uint8_t[512]){ 0 }, true);
+	expect_plan(ks_buf_view(&frame), ks_view_of((uint8_t[512]){ 0 }, 512), 300, 0, "raw 300");
 }
 
 /* Raw and RLE blocks in front of a compressed one: no header says where they are to be cut. */
@@ -1032,6 +1063,9 @@ static void test_strange(void **state)
 	start_frame(&frame, "\0\x89", 2);
 	add_block(&frame, RAW, 5, some, true);
 	expect_packed(ks_buf_view(&frame), 5, unclear);
+	start_frame(&frame, "\2\0\0\7", 4);
+	add_block(&frame, RAW, 5, some, true);
+	expect_packed(ks_buf_view(&frame), 5, unclear);
 	start_frame(&frame, "\0\0", 2);
 	add_block(&frame, RAW, KIB + 1, some, true);
 	expect_packed(ks_buf_view(&frame), KIB + 1, unclear);
@@ -1096,7 +1130,7 @@ static void test_write(void **state)
 	assert_int_equal(written.way, KS_WAY_PACKED);
 	assert_null(written.why);
 	expect_frame(ks_buf_view(&out), splice.content, true);
-	append(&file, file.data, file.len);
+	repeat(&file, 0, file.len);
 	splice.file = ks_buf_view(&file);
 	splice.old_len = 2000;
 	out.len = 0;
@@ -1117,6 +1151,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_repeated_offsets),
 	cmocka_unit_test(test_uneven_blocks),
 	cmocka_unit_test(test_small_window),
+	cmocka_unit_test(test_window_of_history),
 	cmocka_unit_test(test_odd_window),
 	cmocka_unit_test(test_raw_and_rle),
 	cmocka_unit_test(test_raw_in_front),
