@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <xxhash.h>
@@ -24,6 +25,7 @@ enum { RAW, RLE, COMPRESSED };
 #define COUNT(array) (sizeof(array) / sizeof(array[0]))
 
 static const char no_size[] = "no content size";
+static const char unclear[] = "a form that is not understood";
 static const char skippable_behind[] = "a skippable frame behind the data";
 
 /* Far larger than the test programs' stacks should carry around in each frame. */
@@ -34,6 +36,13 @@ static struct ks_error error;
 static void append(struct ks_buf *buf, const void *data, size_t len)
 {
 	assert_true(ks_buf_append(buf, data, len, &error));
+}
+
+/* LEN bytes once more that stand in BUF from FROM on. */
+static void repeat(struct ks_buf *buf, size_t from, size_t len)
+{
+	assert_true(ks_buf_reserve(buf, buf->len + len, &error));
+	append(buf, buf->data + from, len);
 }
 
 static uint32_t next_random(uint32_t *state)
@@ -434,7 +443,7 @@ static void test_long(void **state)
 	(void)state;
 	fill_mixed(&plain, MIB);
 	fill_random(&plain, MIB, 4);
-	append(&plain, plain.data + 12345, 777777);
+	repeat(&plain, 12345, 777777);
 	pack(ks_buf_view(&plain), how, &file);
 	assert_int_equal(file.data[MAGIC + 1], (27 - 10) << 3);
 	round_trip(ks_buf_view(&file), ks_buf_view(&plain), 700, no_size);
@@ -504,8 +513,8 @@ static void test_cut_shrinks(void **state)
 	(void)state;
 	fill_mixed(&plain, BLOCK);
 	fill_random(&plain, 20 * KIB, 6);
-	append(&plain, plain.data + BLOCK - 50 * KIB, 50 * KIB);
-	append(&plain, plain.data + BLOCK, 20 * KIB);
+	repeat(&plain, BLOCK - 50 * KIB, 50 * KIB);
+	repeat(&plain, BLOCK, 20 * KIB);
 	pack(ks_buf_view(&plain), (struct how){ .level = 3 }, &file);
 	make(ks_buf_view(&file), ks_buf_view(&plain), plain.len - 1, ks_view_of("", 0), NULL, &out);
 	kept = place_of(ks_buf_view(&file), 1);
@@ -520,6 +529,33 @@ static void test_cut_shrinks(void **state)
 	assert_true(out.len - kept < 21 * KIB);
 }
 
+/* A frame of one raw block as large as RAW_LEN, behind it PLAIN's other blocks compressed. */
+static void pack_behind_raw(struct ks_view plain, size_t raw_len, struct ks_buf *file)
+{
+	const struct ks_view rest = { plain.data + raw_len, plain.len - raw_len };
+	KS_BULK packed = { 0 };
+	size_t from;
+
+	pack(rest, (struct how){ .level = 1, .no_check = true }, &packed);
+	from = header_len(ks_buf_view(&packed));
+	start_frame(file, "\xa0", 1);
+	append(file, &(uint32_t){ (uint32_t)plain.len }, 4);
+	add_block(file, RAW, raw_len, plain.data, false);
+	append(file, packed.data + from, packed.len - from);
+}
+
+/* Cuts PLAIN's last byte off; what is then the block number COUNT, and the last but one. */
+static struct block cut_one(struct ks_view file, struct ks_view plain, size_t count)
+{
+	KS_BULK out = { 0 };
+	struct block block;
+
+	make(file, plain, plain.len - 1, ks_view_of("tail", 4), NULL, &out);
+	block = block_at(ks_buf_view(&out), place_of(ks_buf_view(&out), count));
+	assert_int_equal(place_of(ks_buf_view(&out), count + 2), behind_blocks(ks_buf_view(&out)));
+	return block;
+}
+
 /*
  * A frame's first block may begin with a match at offset 1 without saying so, because that is the
  * last offset at a frame's start; behind other blocks it is not.
@@ -528,39 +564,31 @@ static void test_repeated_offsets(void **state)
 {
 	KS_BULK plain = { 0 };
 	KS_BULK file = { 0 };
-	KS_BULK out = { 0 };
 	struct block block;
 
 	(void)state;
 	fill_mixed(&plain, BLOCK);
-	assert_true(ks_buf_reserve(&plain, BLOCK + 100, &error));
-	memset(plain.data + BLOCK, 'x', 100);
-	plain.len += 100;
+	append(&plain, (char[100]){ "xxxxxx" }, 100);
 	fill_mixed(&plain, 50 * KIB);
 	pack(ks_buf_view(&plain), (struct how){ .level = 1 }, &file);
-	make(ks_buf_view(&file), ks_buf_view(&plain), plain.len - 1, ks_view_of("tail", 4), NULL,
-	     &out);
-	block = block_at(ks_buf_view(&out), place_of(ks_buf_view(&out), 1));
+	block = cut_one(ks_buf_view(&file), ks_buf_view(&plain), 1);
 	assert_int_equal(block.type, RAW);
 	assert_int_equal(block.size, plain.len - 1 - BLOCK);
 	/* Behind nothing but raw blocks the state is a frame's first one. */
-	start_frame(&file, "\xa0\0\0\0\0", 5);
-	add_block(&file, RAW, BLOCK, plain.data, false);
-	assert_int_equal(plain.len - BLOCK, 100 + 50 * KIB);
-	{
-		KS_BULK second = { 0 };
-		size_t from;
+	pack_behind_raw(ks_buf_view(&plain), BLOCK, &file);
+	assert_int_equal(cut_one(ks_buf_view(&file), ks_buf_view(&plain), 1).type, COMPRESSED);
+}
 
-		pack(ks_view_of(plain.data + BLOCK, plain.len - BLOCK),
-		     (struct how){ .level = 1, .no_check = true }, &second);
-		from = header_len(ks_buf_view(&second));
-		append(&file, second.data + from, second.len - from);
-	}
-	memcpy(file.data + MAGIC + 1, &(uint32_t){ (uint32_t)plain.len }, 4);
-	make(ks_buf_view(&file), ks_buf_view(&plain), plain.len - 1, ks_view_of("tail", 4), NULL,
-	     &out);
-	block = block_at(ks_buf_view(&out), place_of(ks_buf_view(&out), 1));
-	assert_int_equal(block.type, COMPRESSED);
+/* Blocks of other lengths than a decoder's pieces. */
+static void test_uneven_blocks(void **state)
+{
+	KS_BULK plain = { 0 };
+	KS_BULK file = { 0 };
+
+	(void)state;
+	fill_mixed(&plain, 100 * KIB + BLOCK + 90 * KIB);
+	pack_behind_raw(ks_buf_view(&plain), 100 * KIB, &file);
+	assert_int_equal(cut_one(ks_buf_view(&file), ks_buf_view(&plain), 2).type, COMPRESSED);
 }
 
 /* --- small windows ------------------------------------------------------------------------- */
@@ -593,6 +621,26 @@ static void test_small_window(void **state)
 			expect_block_sizes(ks_buf_view(&out), KIB);
 		}
 	}
+}
+
+/* What is compressed anew refers to nothing in front of the window, even if it is there again. */
+static void test_window_of_history(void **state)
+{
+	struct how how = { .level = 3, .window_log = 10 };
+	KS_BULK plain = { 0 };
+	KS_BULK file = { 0 };
+	KS_BULK out = { 0 };
+
+	(void)state;
+	fill_random(&plain, 9 * KIB, 11);
+	repeat(&plain, 5 * KIB, 500);
+	fill_mixed(&plain, 524);
+	pack(ks_buf_view(&plain), how, &file);
+	assert_int_equal(block_at(ks_buf_view(&file), place_of(ks_buf_view(&file), 9)).type,
+			 COMPRESSED);
+	make(ks_buf_view(&file), ks_buf_view(&plain), plain.len - 1, ks_view_of("", 0), NULL, &out);
+	assert_int_equal(block_at(ks_buf_view(&out), place_of(ks_buf_view(&out), 9)).type,
+			 COMPRESSED);
 }
 
 /* 1 KiB and seven eighths: no power of two. */
@@ -672,6 +720,10 @@ static void test_raw_and_rle(void **state)
 	expect_plan(file, plain, 1, 10, "raw 1, raw 10");
 	expect_plan(file, plain, 0, 3, "raw 3");
 	expect_plan(file, plain, 0, 0, "raw 0");
+	/* It would shrink; nobody asked for that. */
+	start_frame(&frame, "\x60\0\1", 3);
+	add_block(&frame, RAW, 512, (uint8_t[512]){ 0 }, true);
+	expect_plan(ks_buf_view(&frame), ks_view_of((uint8_t[512]){ 0 }, 512), 300, 0, "raw 300");
 }
 
 /* Raw and RLE blocks in front of a compressed one: no header says where they are to be cut. */
@@ -927,7 +979,6 @@ static void test_skippable_behind(void **state)
 
 static void test_packed(void **state)
 {
-	static const char unclear[] = "a form that is not understood";
 	KS_BULK plain = { 0 };
 	KS_BULK frame = { 0 };
 	KS_BULK file = { 0 };
@@ -959,22 +1010,76 @@ static void test_packed(void **state)
 	expect_packed(ks_buf_view(&file), 5, unclear);
 }
 
-/* Unpack takes none of these; a copy of exactly this length lets a sanitizer see what is read. */
+/* The end of a page behind which nothing may be read. */
+static uint8_t *map_edge(size_t page)
+{
+	uint8_t *pages =
+		mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	assert_true(pages != MAP_FAILED);
+	assert_int_equal(mprotect(pages + page, page, PROT_NONE), 0);
+	return pages + page;
+}
+
+/* FILE cut everywhere but at WHOLE bytes. */
+static void cut_short(struct ks_view file, size_t whole)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	uint8_t *edge = map_edge(page);
+
+	for (size_t len = 0; len < file.len; len++) {
+		if (len == whole)
+			continue;
+		memcpy(edge - len, file.data, len);
+		expect_packed(ks_view_of(edge - len, len), 1000, unclear);
+		expect_packed(ks_view_of(file.data, len), 1000, unclear);
+	}
+	assert_int_equal(munmap(edge - page, 2 * page), 0);
+}
+
 static void test_truncated(void **state)
 {
 	KS_BULK plain = { 0 };
 	KS_BULK file = { 0 };
+	size_t whole;
 
 	(void)state;
 	fill_mixed(&plain, 1000);
-	pack(ks_buf_view(&plain), (struct how){ .level = 3 }, &file);
-	append(&file, skippable, skippable_len);
-	for (size_t len = 0; len < file.len; len++) {
-		KS_BULK cut = { 0 };
+	for (int check = 0; check < 2; check++) {
+		pack(ks_buf_view(&plain), (struct how){ .level = 3, .no_check = !check }, &file);
+		whole = file.len;
+		append(&file, skippable, skippable_len);
+		cut_short(ks_buf_view(&file), whole);
+	}
+}
 
-		append(&cut, file.data, len);
-		if (len != file.len - skippable_len)
-			expect_packed(ks_buf_view(&cut), 1000, "a form that is not understood");
+/* Headers and blocks that unpack refuses too, at least in one of libzstd's ways. */
+static void test_strange(void **state)
+{
+	static const uint8_t some[2 * KIB];
+	KS_BULK frame = { 0 };
+
+	(void)state;
+	start_frame(&frame, "\0\x89", 2);
+	add_block(&frame, RAW, 5, some, true);
+	expect_packed(ks_buf_view(&frame), 5, unclear);
+	start_frame(&frame, "\2\0\0\7", 4);
+	add_block(&frame, RAW, 5, some, true);
+	expect_packed(ks_buf_view(&frame), 5, unclear);
+	start_frame(&frame, "\0\0", 2);
+	add_block(&frame, RAW, KIB + 1, some, true);
+	expect_packed(ks_buf_view(&frame), KIB + 1, unclear);
+	start_frame(&frame, "\0\0", 2);
+	add_block(&frame, RLE, KIB + 1, some, true);
+	expect_packed(ks_buf_view(&frame), KIB + 1, unclear);
+	start_frame(&frame, "\0\0", 2);
+	add_block(&frame, RAW, 5, some, true);
+	expect_packed(ks_buf_view(&frame), 4, unclear);
+	for (size_t len = 0; len < 2; len++) {
+		start_frame(&frame, "\0\0", 2);
+		add_block(&frame, COMPRESSED, len, some, false);
+		add_block(&frame, RAW, 5, some, true);
+		expect_packed(ks_buf_view(&frame), 5, unclear);
 	}
 }
 
@@ -997,7 +1102,7 @@ static void test_damaged(void **state)
 	splice.content = ks_view_of(plain.data, 200 * KIB);
 	written = run(&splice, &out);
 	assert_int_equal(written.way, KS_WAY_PACKED);
-	assert_string_equal(written.why, "a form that is not understood");
+	assert_string_equal(written.why, unclear);
 	assert_int_equal(out.len, 0);
 }
 
@@ -1025,7 +1130,7 @@ static void test_write(void **state)
 	assert_int_equal(written.way, KS_WAY_PACKED);
 	assert_null(written.why);
 	expect_frame(ks_buf_view(&out), splice.content, true);
-	append(&file, file.data, file.len);
+	repeat(&file, 0, file.len);
 	splice.file = ks_buf_view(&file);
 	splice.old_len = 2000;
 	out.len = 0;
@@ -1036,17 +1141,31 @@ static void test_write(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test(test_append),	     cmocka_unit_test(test_round_trips),
-	cmocka_unit_test(test_no_size),	     cmocka_unit_test(test_levels),
-	cmocka_unit_test(test_long),	     cmocka_unit_test(test_cut_blocks),
-	cmocka_unit_test(test_cut_shrinks),  cmocka_unit_test(test_repeated_offsets),
-	cmocka_unit_test(test_small_window), cmocka_unit_test(test_odd_window),
-	cmocka_unit_test(test_raw_and_rle),  cmocka_unit_test(test_raw_in_front),
-	cmocka_unit_test(test_empty_blocks), cmocka_unit_test(test_empty_last_block),
-	cmocka_unit_test(test_headers),	     cmocka_unit_test(test_header_4_gib),
-	cmocka_unit_test(test_large_block),  cmocka_unit_test(test_skippable_behind),
-	cmocka_unit_test(test_packed),	     cmocka_unit_test(test_truncated),
-	cmocka_unit_test(test_damaged),	     cmocka_unit_test(test_write),
+	cmocka_unit_test(test_append),
+	cmocka_unit_test(test_round_trips),
+	cmocka_unit_test(test_no_size),
+	cmocka_unit_test(test_levels),
+	cmocka_unit_test(test_long),
+	cmocka_unit_test(test_cut_blocks),
+	cmocka_unit_test(test_cut_shrinks),
+	cmocka_unit_test(test_repeated_offsets),
+	cmocka_unit_test(test_uneven_blocks),
+	cmocka_unit_test(test_small_window),
+	cmocka_unit_test(test_window_of_history),
+	cmocka_unit_test(test_odd_window),
+	cmocka_unit_test(test_raw_and_rle),
+	cmocka_unit_test(test_raw_in_front),
+	cmocka_unit_test(test_empty_blocks),
+	cmocka_unit_test(test_empty_last_block),
+	cmocka_unit_test(test_headers),
+	cmocka_unit_test(test_header_4_gib),
+	cmocka_unit_test(test_large_block),
+	cmocka_unit_test(test_skippable_behind),
+	cmocka_unit_test(test_packed),
+	cmocka_unit_test(test_truncated),
+	cmocka_unit_test(test_strange),
+	cmocka_unit_test(test_damaged),
+	cmocka_unit_test(test_write),
 };
 
 int main(void)
