@@ -283,7 +283,6 @@ static bool put_cut_header(struct writer *w, struct ks_view bytes, struct ks_xz_
 
 	if (ret != LZMA_OK)
 		return done(ret, err);
-	header->check = w->plan->check;
 	if (header->compressed_size != LZMA_VLI_UNKNOWN)
 		header->compressed_size = w->plan->cut_data + 1;
 	if (header->uncompressed_size != LZMA_VLI_UNKNOWN)
@@ -456,8 +455,6 @@ static bool was_decoded(const struct pair *pair, const lzma_index_iter *old,
 		return false;
 	if (pair->old.check == pair->new.check)
 		return ks_view_equal(before, after);
-	if (pair->new.check != LZMA_CHECK_CRC32)
-		return false;
 	crc = htole32(lzma_crc32(content.data, content.len, 0));
 	before.len -= lzma_check_size(pair->old.check);
 	after.len -= sizeof(crc);

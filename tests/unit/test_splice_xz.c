@@ -761,6 +761,22 @@ static void test_cut_x86(void **state)
 	expect_packed(&old, 9999, "an end compressed along with all before it");
 }
 
+/* The filter looks ahead, so that no chunk's end is one of its own. */
+static void test_cut_x86_chunks(void **state)
+{
+	const struct form form = { .check = LZMA_CHECK_CRC32, .len = 250 * KIB, .x86 = true };
+	static struct parts parts;
+	size_t ends[16];
+	OLD old = { 0 };
+
+	(void)state;
+	make(&form, &old);
+	read_parts(ks_buf_view(&old.file), &parts);
+	assert_true(read_chunks(old.file.data + parts.part[0].at + parts.part[0].head, ends, 16) >
+		    1);
+	expect_packed(&old, ends[0], "an end compressed along with all before it");
+}
+
 static void test_many_blocks(void **state)
 {
 	const struct form form = { .check = LZMA_CHECK_CRC64, .len = 5000, .block = 1 };
@@ -871,6 +887,81 @@ static void test_mend_both(void **state)
 	make(&form, &old);
 	append(&old.file, "\0\0\0\0", 4);
 	splice(&old, form.len, signature(SIGNATURE), KS_WAY_MENDED, "a SHA-256 checksum", &out);
+}
+
+/* --- streams that nobody writes ------------------------------------------------------------- */
+
+static void put_crc32(uint8_t *at, const uint8_t *data, size_t len)
+{
+	uint32_t crc = htole32(lzma_crc32(data, len, 0));
+
+	memcpy(at, &crc, sizeof(crc));
+}
+
+/*
+ * One more Block for a stream that is being put together, in chunks that are not compressed.  The
+ * Index claims that it holds so many bytes.
+ */
+static void put_block(struct old *old, lzma_index *index, const char *text, size_t claim)
+{
+	lzma_options_lzma options = { .dict_size = 4096 };
+	lzma_filter chain[] = { { LZMA_FILTER_LZMA2, &options }, { LZMA_VLI_UNKNOWN, NULL } };
+	lzma_block block = { .check = LZMA_CHECK_CRC32, .filters = chain };
+	uint8_t crc[4];
+	size_t len = strlen(text);
+	uint8_t head[] = { 1, 0, (uint8_t)(len - 1) };
+
+	append(&old->plain, text, len);
+	block.compressed_size = len ? 3 + len + 1 : 1;
+	block.uncompressed_size = LZMA_VLI_UNKNOWN;
+	assert_int_equal(lzma_block_header_size(&block), LZMA_OK);
+	block.header_size += 8;
+	assert_ok(ks_buf_reserve(&old->file, old->file.len + block.header_size, &error));
+	assert_int_equal(lzma_block_header_encode(&block, old->file.data + old->file.len), LZMA_OK);
+	old->file.len += block.header_size;
+	if (len)
+		append(&old->file, head, sizeof(head));
+	append(&old->file, text, len);
+	append(&old->file, "\0\0\0\0", 4 - (block.compressed_size - 1) % 4);
+	put_crc32(crc, (const uint8_t *)text, len);
+	append(&old->file, crc, sizeof(crc));
+	assert_int_equal(lzma_index_append(index, NULL, lzma_block_unpadded_size(&block), claim),
+			 LZMA_OK);
+}
+
+/* Index, which is freed, and Footer. */
+static void put_end(struct old *old, lzma_index *index)
+{
+	lzma_stream_flags flags = { .check = LZMA_CHECK_CRC32 };
+	uint8_t header[HEADER];
+
+	flags.backward_size = lzma_index_size(index);
+	assert_ok(ks_buf_reserve(&old->file, old->file.len + flags.backward_size, &error));
+	assert_int_equal(
+		lzma_index_buffer_encode(index, old->file.data, &old->file.len, old->file.cap),
+		LZMA_OK);
+	assert_int_equal(lzma_stream_footer_encode(&flags, header), LZMA_OK);
+	append(&old->file, header, HEADER);
+	lzma_index_end(index, NULL);
+}
+
+static lzma_index *put_start(struct old *old)
+{
+	lzma_stream_flags flags = { .check = LZMA_CHECK_CRC32 };
+	uint8_t header[HEADER];
+
+	assert_int_equal(lzma_stream_header_encode(&flags, header), LZMA_OK);
+	append(&old->file, header, HEADER);
+	return lzma_index_init(NULL);
+}
+
+static void put_blocks(struct old *old, const char *const *texts, size_t count)
+{
+	lzma_index *index = put_start(old);
+
+	for (size_t i = 0; i < count; i++)
+		put_block(old, index, texts[i], strlen(texts[i]));
+	put_end(old, index);
 }
 
 /* --- what is not spliced ------------------------------------------------------------------- */
@@ -990,13 +1081,6 @@ static void test_streams(void **state)
 	}
 }
 
-static void put_crc32(uint8_t *at, const uint8_t *data, size_t len)
-{
-	uint32_t crc = htole32(lzma_crc32(data, len, 0));
-
-	memcpy(at, &crc, sizeof(crc));
-}
-
 static const char not_understood[] = "a form that is not understood";
 
 /* A file for a test to damage. */
@@ -1085,6 +1169,30 @@ static void test_missing_blocks(void **state)
 	}
 }
 
+/* A Block that would go on behind the end of the file. */
+static void test_index_claims_more(void **state)
+{
+	const struct form form = { .check = LZMA_CHECK_CRC32, .len = 100 };
+	static const size_t more[] = { 4, 1000, 100000 };
+	static struct parts parts;
+	OLD old = { 0 };
+
+	(void)state;
+	make(&form, &old);
+	read_parts(ks_buf_view(&old.file), &parts);
+	for (size_t i = 0; i < sizeof(more) / sizeof(*more); i++) {
+		size_t unpadded = parts.part[0].head + parts.part[0].data + 4;
+		lzma_index *index = lzma_index_init(NULL);
+		OLD bad = { 0 };
+
+		append_view(&bad.plain, ks_buf_view(&old.plain));
+		append(&bad.file, old.file.data, HEADER + parts.part[0].len);
+		assert_int_equal(lzma_index_append(index, NULL, unpadded + more[i], 100), LZMA_OK);
+		put_end(&bad, index);
+		expect_not_understood(&old, &bad);
+	}
+}
+
 /* The Index stands over the end of the last Block, and four bytes belong to nobody. */
 static void test_index_elsewhere(void **state)
 {
@@ -1125,56 +1233,6 @@ static void test_wrong_chunks(void **state)
 		expect_packed(&old, 100, not_understood);
 		assert_false(cuts_cleanly(&old, 250));
 	}
-}
-
-/* --- Blocks that nobody writes --------------------------------------------------------------- */
-
-/* One more Block for a stream that is being put together, in chunks that are not compressed. */
-static void put_block(struct old *old, lzma_index *index, const char *text)
-{
-	lzma_options_lzma options = { .dict_size = 4096 };
-	lzma_filter chain[] = { { LZMA_FILTER_LZMA2, &options }, { LZMA_VLI_UNKNOWN, NULL } };
-	lzma_block block = { .check = LZMA_CHECK_CRC32, .filters = chain };
-	uint8_t crc[4];
-	size_t len = strlen(text);
-	uint8_t head[] = { 1, 0, (uint8_t)(len - 1) };
-
-	append(&old->plain, text, len);
-	block.compressed_size = len ? 3 + len + 1 : 1;
-	block.uncompressed_size = LZMA_VLI_UNKNOWN;
-	assert_int_equal(lzma_block_header_size(&block), LZMA_OK);
-	block.header_size += 8;
-	assert_ok(ks_buf_reserve(&old->file, old->file.len + block.header_size, &error));
-	assert_int_equal(lzma_block_header_encode(&block, old->file.data + old->file.len), LZMA_OK);
-	old->file.len += block.header_size;
-	if (len)
-		append(&old->file, head, sizeof(head));
-	append(&old->file, text, len);
-	append(&old->file, "\0\0\0\0", 4 - (block.compressed_size - 1) % 4);
-	put_crc32(crc, (const uint8_t *)text, len);
-	append(&old->file, crc, sizeof(crc));
-	assert_int_equal(lzma_index_append(index, NULL, lzma_block_unpadded_size(&block), len),
-			 LZMA_OK);
-}
-
-static void put_blocks(struct old *old, const char *const *texts, size_t count)
-{
-	lzma_index *index = lzma_index_init(NULL);
-	lzma_stream_flags flags = { .check = LZMA_CHECK_CRC32 };
-	uint8_t header[HEADER];
-
-	assert_int_equal(lzma_stream_header_encode(&flags, header), LZMA_OK);
-	append(&old->file, header, HEADER);
-	for (size_t i = 0; i < count; i++)
-		put_block(old, index, texts[i]);
-	flags.backward_size = lzma_index_size(index);
-	assert_ok(ks_buf_reserve(&old->file, old->file.len + flags.backward_size, &error));
-	assert_int_equal(
-		lzma_index_buffer_encode(index, old->file.data, &old->file.len, old->file.cap),
-		LZMA_OK);
-	assert_int_equal(lzma_stream_footer_encode(&flags, header), LZMA_OK);
-	append(&old->file, header, HEADER);
-	lzma_index_end(index, NULL);
 }
 
 /* Blocks without content belong to what is in front of them. */
@@ -1323,7 +1381,8 @@ static void test_blocks_in_other_order(void **state)
 	static const char *const wrong[] = { "two", "one", "three" };
 	static const char *const twice[] = { "one", "one", "three" };
 	static const char *const other[] = { "one", "twothree" };
-	OLD old = { 0 }, swapped = { 0 }, doubled = { 0 }, joined = { 0 };
+	static const char *const moved[] = { "on", "two", "three", "e" };
+	OLD old = { 0 }, swapped = { 0 }, doubled = { 0 }, joined = { 0 }, apart = { 0 };
 	struct ks_splice asked;
 
 	(void)state;
@@ -1331,12 +1390,33 @@ static void test_blocks_in_other_order(void **state)
 	put_blocks(&swapped, wrong, 3);
 	put_blocks(&doubled, twice, 3);
 	put_blocks(&joined, other, 2);
+	put_blocks(&apart, moved, 4);
 	asked = splice_of(&old, 11, ks_buf_view(&old.plain));
 	assert_ok(ks_splicer_xz.reread(&asked, ks_buf_view(&old.file), &error));
 	expect_refused(&asked, ks_buf_view(&swapped.file));
 	expect_refused(&asked, ks_buf_view(&doubled.file));
+	expect_refused(&asked, ks_buf_view(&apart.file));
 	/* The same content in other Blocks is what was meant. */
 	assert_ok(ks_splicer_xz.reread(&asked, ks_buf_view(&joined.file), &error));
+}
+
+/* A Block of the old file, of which the Index claims that it holds more. */
+static void test_block_of_other_size(void **state)
+{
+	static const char *const right[] = { "one", "two", "three" };
+	OLD old = { 0 };
+	OLD new = { 0 };
+	struct ks_splice asked;
+	lzma_index *index;
+
+	(void)state;
+	put_blocks(&old, right, 3);
+	index = put_start(&new);
+	put_block(&new, index, "one", 4);
+	put_block(&new, index, "wothree", 7);
+	put_end(&new, index);
+	asked = splice_of(&old, 11, ks_buf_view(&old.plain));
+	expect_refused(&asked, ks_buf_view(&new.file));
 }
 
 /* What a kernel does not take was not meant, and a check is not lost on the way. */
@@ -1393,6 +1473,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_sign_over_another),
 	cmocka_unit_test(test_cut_compresses),
 	cmocka_unit_test(test_cut_x86),
+	cmocka_unit_test(test_cut_x86_chunks),
 	cmocka_unit_test(test_many_blocks),
 	cmocka_unit_test(test_mend_checks),
 	cmocka_unit_test(test_mend_empty),
@@ -1405,6 +1486,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_other_length),
 	cmocka_unit_test(test_truncated),
 	cmocka_unit_test(test_missing_blocks),
+	cmocka_unit_test(test_index_claims_more),
 	cmocka_unit_test(test_index_elsewhere),
 	cmocka_unit_test(test_wrong_chunks),
 	cmocka_unit_test(test_empty_blocks),
@@ -1412,6 +1494,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_other_content),
 	cmocka_unit_test(test_old_block_of_new_content),
 	cmocka_unit_test(test_blocks_in_other_order),
+	cmocka_unit_test(test_block_of_other_size),
 	cmocka_unit_test(test_other_check),
 	cmocka_unit_test(test_second_stream_in_result),
 };
