@@ -286,18 +286,17 @@ static size_t read_header(z_stream *z, struct ks_view file)
 /* The ten bytes and the name are the old ones, and there is nothing else. */
 static bool check_header(struct ks_view old, size_t old_len, struct ks_view new, size_t new_len)
 {
-	size_t name = KS_GZIP_HEADER, len = new_len - KS_GZIP_HEADER;
+	uint8_t head[KS_GZIP_HEADER];
+	size_t name = sizeof(head), len = new_len - sizeof(head);
 
-	if (!new_len || memcmp(old.data, new.data, KS_GZIP_FLAGS) != 0 ||
-	    memcmp(old.data + KS_GZIP_FLAGS + 1, new.data + KS_GZIP_FLAGS + 1,
-		   KS_GZIP_HEADER - KS_GZIP_FLAGS - 1) != 0)
+	if (!old_len || !new_len)
 		return false;
-	if ((old.data[KS_GZIP_FLAGS] & (KS_GZIP_TEXT | KS_GZIP_NAME)) != new.data[KS_GZIP_FLAGS])
-		return false;
-	if (old.data[KS_GZIP_FLAGS] & KS_GZIP_EXTRA)
-		name += 2u + old.data[KS_GZIP_HEADER] + 256u * old.data[KS_GZIP_HEADER + 1];
-	return name + len <= old_len &&
-	       memcmp(old.data + name, new.data + KS_GZIP_HEADER, len) == 0;
+	memcpy(head, old.data, sizeof(head));
+	if (head[KS_GZIP_FLAGS] & KS_GZIP_EXTRA)
+		name += 2 + (old.data[name] | (size_t)old.data[name + 1] << 8);
+	head[KS_GZIP_FLAGS] &= KS_GZIP_TEXT | KS_GZIP_NAME;
+	return memcmp(head, new.data, sizeof(head)) == 0 && name + len <= old_len &&
+	       memcmp(old.data + name, new.data + sizeof(head), len) == 0;
 }
 
 /* The first BITS bits of both are the same, but for the one at BUT. */
@@ -306,7 +305,7 @@ static bool same_bits(const uint8_t *a, const uint8_t *b, uint64_t bits, uint64_
 	size_t whole = (size_t)(bits / 8), odd = (size_t)(but / 8);
 	unsigned int mask = (1u << bits % 8) - 1;
 
-	if (but + SHORTEST_BLOCK > bits)
+	if (but > bits || bits - but < SHORTEST_BLOCK)
 		return false;
 	return memcmp(a, b, odd) == 0 && !((a[odd] ^ b[odd]) & ~(1u << but % 8)) &&
 	       memcmp(a + odd + 1, b + odd + 1, whole - odd - 1) == 0 &&

@@ -326,7 +326,7 @@ static void expect_seams(const struct old *old)
 
 static void test_seams(void **state)
 {
-	static const size_t sizes[] = { 0, 1, 700, 40000, 300 * KIB };
+	static const size_t sizes[] = { 0, 1, 700, 40000, 130 * KIB };
 
 	(void)state;
 	for (size_t i = 0; i < KINDS; i++) {
@@ -428,11 +428,11 @@ static void test_append(void **state)
 			KS_BULK out = { 0 };
 			OLD old = { 0 };
 
-			make(&old, &kinds[i], 50000);
+			make(&old, &kinds[i], 20000);
 			fill(&tail, tails[j], (uint32_t)i);
 			splice(&old, old.plain.len, ks_buf_view(&tail), &out);
 			assert_true(out.len <=
-				    old.file.len + tails[j] + 5 * (tails[j] / 65535 + 1));
+				    old.file.len + tails[j] + (tails[j] + 65534) / 65535 * 5);
 		}
 	}
 }
@@ -461,7 +461,7 @@ static void test_phases(void **state)
 
 	(void)state;
 	put_signature(&tail);
-	for (size_t len = 1; len < 400; len++) {
+	for (size_t len = 1; len < 200; len++) {
 		OLD old = { 0 };
 		unsigned int phase;
 
@@ -499,8 +499,8 @@ static void test_cut(void **state)
 		OLD old = { 0 };
 		size_t step;
 
-		make(&old, &kinds[i], 150 * KIB);
-		step = old.seams.count / 8 + 1;
+		make(&old, &kinds[i], 140 * KIB);
+		step = old.seams.count / 4 + 1;
 		for (size_t j = 0; j < sizeof(places) / sizeof(*places); j++)
 			cut_at(&old, places[j]);
 		for (size_t j = 0; j < old.seams.count; j += step) {
@@ -688,7 +688,7 @@ static void test_unsign_empty_blocks(void **state)
 static void test_resign(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < KINDS; i++) {
+	for (size_t i = 0; i < KINDS; i += 2) {
 		KS_BULK first = { 0 };
 		KS_BULK second = { 0 };
 		KS_BULK once = { 0 };
@@ -867,6 +867,27 @@ static void test_strange_seams(void **state)
 	other = (struct old){ 0 };
 }
 
+/* Ten bytes, of which the flags promise more: a sanitizer sees each byte too far. */
+static void test_short_header(void **state)
+{
+	OLD old = { .seams = { .count = 1, .item = { { .bit = 16 } } } };
+
+	(void)state;
+	for (unsigned int flags = 0; flags < 32; flags++) {
+		const uint8_t header[HEADER] = { 0x1f, 0x8b, 8, (uint8_t)flags };
+		struct ks_splice splice = { .seams = &old.seams, .content = none() };
+		struct ks_written written = { 0 };
+		KS_BULK out = { 0 };
+
+		ks_buf_drop(&old.file);
+		assert_ok(ks_buf_append(&old.file, header, HEADER, &error));
+		splice.file = ks_buf_view(&old.file);
+		assert_ok(ks_splicer_gzip.splice(&splice, &out, &written, &error));
+		assert_int_equal(written.way, KS_WAY_PACKED);
+		assert_fails(ks_splicer_gzip.reread(&splice, splice.file, &error), KS_ERR_INTERNAL);
+	}
+}
+
 static void test_write(void **state)
 {
 	struct ks_written written = { 0 };
@@ -984,7 +1005,7 @@ static void doubt(const struct old *old, size_t keep, struct ks_view tail)
 
 static void test_reread_damage(void **state)
 {
-	static const size_t kept[] = { 0, 1, 250, 333, 400, 666, 999, 1000 };
+	static const size_t kept[] = { 0, 1, 133, 150, 266, 399, 400 };
 
 	(void)state;
 	for (size_t i = 0; i < KINDS; i++) {
@@ -992,8 +1013,8 @@ static void test_reread_damage(void **state)
 		OLD old = { 0 };
 
 		if (kind.every)
-			kind.every = 333;
-		make(&old, &kind, 1000);
+			kind.every = 133;
+		make(&old, &kind, 400);
 		for (size_t j = 0; j < sizeof(kept) / sizeof(*kept); j++) {
 			doubt(&old, kept[j], none());
 			doubt(&old, kept[j], text_view("another end"));
@@ -1069,6 +1090,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_zeros),
 	cmocka_unit_test(test_two_members),
 	cmocka_unit_test(test_strange_seams),
+	cmocka_unit_test(test_short_header),
 	cmocka_unit_test(test_write),
 	cmocka_unit_test(test_reread_damage),
 	cmocka_unit_test(test_reread_other_content),
