@@ -102,23 +102,43 @@ static bool note_missing(struct ks_trust *trust, const char *what, struct ks_err
 
 /* The image */
 
+/*
+ * Nearly all have a vmlinuz, in /boot or beside the modules; those of PowerPC an ELF vmlinux, openSUSE's of
+ * ARM and RISC-V an Image.
+ */
+static const char *const image_names[] = { "vmlinuz", "vmlinux", "Image" };
+
+enum { IMAGE_PLACES = 2 * sizeof(image_names) / sizeof(*image_names) };
+
+static bool image_place(const struct ks_kernel *kernel, size_t i, char **path, struct ks_error *err)
+{
+	const char *name = image_names[i / 2];
+
+	return i % 2 ? ks_string_print(path, err, "%s/%s", kernel->dir, name) :
+		       ks_string_print(path, err, "/boot/%s-%s", name, kernel->version);
+}
+
+/* One that is there and may not be read is what has to be said; of none, the place to be expected. */
 static bool find_image(const struct ks_trust_search *s, struct ks_buf *file, char **path,
 		       struct ks_error *err)
 {
-	const struct ks_kernel *kernel = s->kernel;
+	struct ks_error first = { 0 };
 	struct stat st;
 
-	if (!ks_string_print(path, err, "/boot/vmlinuz-%s", kernel->version))
-		return false;
-	if (ks_file_read_path(s->root, *path, IMAGE_LIMIT, file, &st, err))
-		return true;
-	/* One that is there and cannot be read is what has to be said; else the next is tried. */
-	if (err->sys == EACCES || err->sys == EPERM)
-		return ks_at(err, *path);
-	ks_string_free(path);
-	return ks_string_print(path, err, "%s/vmlinuz", kernel->dir) &&
-	       (ks_file_read_path(s->root, *path, IMAGE_LIMIT, file, &st, err) ||
-		ks_at(err, *path));
+	for (size_t i = 0; i < IMAGE_PLACES; i++) {
+		ks_string_free(path);
+		if (!image_place(s->kernel, i, path, err))
+			return false;
+		if (ks_file_read_path(s->root, *path, IMAGE_LIMIT, file, &st, err))
+			return true;
+		ks_at(err, *path);
+		if (err->sys == EACCES || err->sys == EPERM)
+			return false;
+		if (!i)
+			first = *err;
+	}
+	*err = first;
+	return false;
 }
 
 static bool read_image(const struct ks_trust_search *s, struct ks_trust *trust, char **builder,

@@ -139,9 +139,59 @@ static void what_may_not_be_read_is_unknown(void **state)
 	assert_int_equal(run_as_nobody(find_as_nobody, &search), 0);
 }
 
+/* --- the image ------------------------------------------------------------------------------ */
+
+/* An ELF file that says whose it is, and has nothing else. */
+static void put_kernel_image(const char *path, const char *release)
+{
+	char text[256];
+	int len = snprintf(text, sizeof(text), "%-64sLinux version %s (somebody@somewhere) (cc) #1",
+			   "\177ELF\2\1\1", release);
+
+	write_file(in_scratch("root%s", path), ks_view_of(text, (size_t)len));
+}
+
+/* The image that was read, or what is said of it. */
+static void assert_image(const char *path, const char *unseen)
+{
+	static const struct seen seen = { "CONFIG_MODULES=y\nCONFIG_MODULE_SIG=y\n", NULL, NULL };
+	KS_TRUST trust = { 0 };
+
+	ask(&seen, false, &trust);
+	assert_int_equal(trust.is_complete, false);
+	if (path)
+		assert_string_equal(trust.image, path);
+	else
+		assert_null(trust.image);
+	assert_string_equal(trust.unseen.item[0], unseen);
+	assert_non_null(strstr(trust.rule_why, path ? "somebody@somewhere" : "no image"));
+}
+
+static void images_where_distributions_have_them(void **state)
+{
+	static const char *const places[] = {
+		"/boot/vmlinuz-6.1",	    "/lib/modules/6.1/vmlinuz", "/boot/vmlinux-6.1",
+		"/lib/modules/6.1/vmlinux", "/boot/Image-6.1",		"/lib/modules/6.1/Image",
+	};
+	const size_t count = sizeof(places) / sizeof(*places);
+
+	(void)state;
+	assert_image(NULL, "kernel image: /boot/vmlinuz-6.1: open: No such file or directory");
+	/* The later ones first: each outweighs those that were there. */
+	for (size_t i = count; i-- > 0;) {
+		char unseen[128];
+
+		put_kernel_image(places[i], version);
+		snprintf(unseen, sizeof(unseen), "%s: no list of certificates found in it",
+			 places[i]);
+		assert_image(places[i], unseen);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		scratch_test(images_where_distributions_have_them),
 		scratch_test(whether_it_enforces),
 		scratch_test(a_kernel_that_does_not_run_is_not_asked),
 		scratch_test(what_may_not_be_read_is_unknown),
