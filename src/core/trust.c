@@ -141,10 +141,30 @@ static bool find_image(const struct ks_trust_search *s, struct ks_buf *file, cha
 	return false;
 }
 
+/* KERNEL's directory may be a link, and its version a name for another one's. */
+static bool is_image_of(const struct ks_image *image, const struct ks_kernel *kernel)
+{
+	const char *slash = strrchr(kernel->dir, '/');
+
+	return !image->release || strcmp(image->release, kernel->version) == 0 ||
+	       (slash && strcmp(image->release, slash + 1) == 0);
+}
+
+/* What is compiled into another kernel says nothing of this one. */
+static bool note_other_image(struct ks_trust *trust, const struct ks_image *image,
+			     struct ks_error *err)
+{
+	KS_STRING path = trust->image;
+
+	trust->image = NULL;
+	ks_fail(err, KS_ERR_INPUT, "it is the image of %s", image->release);
+	return note_missing(trust, path, err);
+}
+
 static bool read_image(const struct ks_trust_search *s, struct ks_trust *trust, char **builder,
 		       struct ks_error *err)
 {
-	struct ks_image image = { 0 };
+	KS_IMAGE image = { 0 };
 	KS_BULK file = { 0 };
 	bool ok;
 
@@ -154,6 +174,8 @@ static bool read_image(const struct ks_trust_search *s, struct ks_trust *trust, 
 	}
 	if (!ks_image_read(ks_buf_view(&file), KERNEL_LIMIT, &image, err))
 		return note_missing(trust, trust->image, err);
+	if (!is_image_of(&image, s->kernel))
+		return note_other_image(trust, &image, err);
 	ok = add(trust, &image.builtin, KS_ORIGIN_BUILTIN, err) &&
 	     add(trust, &image.revoked, KS_ORIGIN_REVOKED, err);
 	trust->is_image_read = image.has_list && !image.unread;
@@ -163,7 +185,6 @@ static bool read_image(const struct ks_trust_search *s, struct ks_trust *trust, 
 	}
 	*builder = image.builder;
 	image.builder = NULL;
-	ks_image_free(&image);
 	return ok;
 }
 

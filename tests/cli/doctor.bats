@@ -298,13 +298,13 @@ has_steps() {
 }
 
 @test "a kernel's name goes into commands as a shell takes it" {
-	odd="$V;touch pwned"
+	odd="$V;>pwned"
 	dkms_key rsa
 	listed rsa | variable db "$SECURITY"
 	module extra/a.ko
 	ks 0 sign "${here[@]}"
 	mv "$tree" "$root/lib/modules/$odd"
-	mv "$root/boot/vmlinuz-$V" "$root/boot/vmlinuz-$odd"
+	image_of "$odd" "$DEBIAN" ec
 	ks 0 doctor --root "$root" -k "$odd" --efivars "$efi" --json
 	has_steps "^chroot $root dkms autoinstall -k '$odd'\$"
 }

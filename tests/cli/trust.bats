@@ -201,6 +201,13 @@ fact() { jq -r ".kernels[].$1" <<<"$output"; }
 	ks 0 "${trust[@]}" --json
 	[ "$(accepted rsa MOK)" = unknown ]
 	warns "not seen: /boot/vmlinuz-$V: "
+	# Of another kernel's nothing is shown.
+	image_of 6.99-other "$DEBIAN" ec
+	mv "$root/boot/vmlinuz-6.99-other" "$root/boot/vmlinuz-$V"
+	ks 0 "${trust[@]}" --json
+	[ "$(accepted ec builtin)$(fact image)" = null ]
+	[ "$(accepted rsa MOK)" = unknown ]
+	warns "not seen: /boot/vmlinuz-$V: it is the image of 6.99-other"
 }
 
 @test "what may not be read is said, not taken for absent" {
@@ -253,8 +260,7 @@ this_kernel() {
 	unshare --mount true 2>/dev/null || unshare --user --map-root-user --mount true 2>/dev/null ||
 		skip "no mounts for us"
 	mv "$root/lib/modules/$V" "$root/lib/modules/$(uname -r)"
-	image somebody@somewhere rsa ec
-	mv "$root/boot/vmlinuz-$V" "$root/boot/vmlinuz-$(uname -r)"
+	image_of "$(uname -r)" somebody@somewhere rsa ec
 	mkdir "$root/proc"
 	cp "$KERNEL_SIGN" "$root/kernel-sign"
 	for file in $(ldd "$KERNEL_SIGN" | grep -o '/[^ ]*'); do
