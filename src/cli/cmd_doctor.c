@@ -367,7 +367,7 @@ static int examine_kernel(struct doctor *d, const char *version)
 	KS_TRUST trust = { 0 };
 	struct ks_error err;
 
-	if (!ks_kernel_find(&kernel, look->request.root, version, &err) ||
+	if (!request_find_kernel(&look->request, version, &kernel, &err) ||
 	    !request_find_trust(&look->request, look->efivars, &kernel, &trust, &err) ||
 	    !situation_find(&look->request, &kernel, &trust, &situation, &err)) {
 		report_error(&err);

@@ -1822,7 +1822,7 @@ static void names(void **state)
 /* --- all of it found out -------------------------------------------------------------------- */
 
 static char root[PATH_MAX + 8], dir[] = "/lib/modules/" RELEASE;
-static struct ks_kernel kernel = { version, dir };
+static struct ks_kernel kernel = { .version = version, .dir = dir };
 static const char *release = RELEASE;
 
 static void put_text(const char *path, const char *text)
@@ -2023,7 +2023,7 @@ static void find_trust(struct ks_trust *whole)
 	snprintf(live, sizeof(live), "%s/live", scratch);
 	snprintf(as, sizeof(as), "%s", release);
 	snprintf(its_dir, sizeof(its_dir), "/lib/modules/%s", release);
-	this_one = (struct ks_kernel){ as, its_dir };
+	this_one = (struct ks_kernel){ .version = as, .dir = its_dir };
 	search.kernel = &this_one;
 	assert_ok(ks_trust_find(&search, whole, &error));
 	loader = (struct ks_loader){

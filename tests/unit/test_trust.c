@@ -27,7 +27,7 @@ static void put(const char *path, const char *text)
 static void ask(const struct seen *seen, bool is_running, struct ks_trust *trust)
 {
 	static char root[PATH_MAX + 8], live[PATH_MAX + 8];
-	struct ks_kernel kernel = { version, (char *)(uintptr_t)dir };
+	struct ks_kernel kernel = { .version = version, .dir = (char *)(uintptr_t)dir };
 	struct ks_trust_search search = {
 		.root = root, .kernel = &kernel, .is_running = is_running, .live = live
 	};
@@ -126,7 +126,7 @@ static void what_may_not_be_read_is_unknown(void **state)
 	static const struct seen seen = { "CONFIG_MODULES=y\nCONFIG_MODULE_SIG=y\n", "N\n",
 					  "[none] integrity\n" };
 	char root[PATH_MAX], live[PATH_MAX];
-	struct ks_kernel kernel = { version, (char *)(uintptr_t)dir };
+	struct ks_kernel kernel = { .version = version, .dir = (char *)(uintptr_t)dir };
 	struct ks_trust_search search = {
 		.root = root, .kernel = &kernel, .is_running = true, .live = live
 	};
