@@ -14,6 +14,8 @@
 #include "core/siglist.h"
 #include "core/trust_live.h"
 
+#define FIRMWARE "/sys/firmware"
+
 enum {
 	IMAGE_LIMIT = 256 << 20, /* bytes, of an image's file */
 	KERNEL_LIMIT = 1 << 30,	 /* bytes, of what it unpacks to */
@@ -564,6 +566,16 @@ static bool read_list(const struct ks_trust_search *s, const char *name, const c
 	return ks_strings_add(&trust->unseen, denied, err);
 }
 
+/* Who was not started by EFI has no such directory, but others; where all are hidden nobody can tell. */
+static bool is_without_efi(const struct ks_trust_search *s)
+{
+	KS_STRINGS names = { 0 };
+	struct ks_error ignored;
+
+	return strcmp(s->efivars, KS_EFIVARS) == 0 && !ks_place_exists(s->live, FIRMWARE "/efi") &&
+	       ks_dir_names_at(s->live, FIRMWARE, &names, &ignored) && names.count;
+}
+
 /*
  * Where its validation is switched off, shim has the kernel told that there is no Secure Boot
  * (efi_get_secureboot() in drivers/firmware/efi/libstub/secureboot.c).
@@ -576,7 +588,7 @@ static bool read_secure_boot(const struct ks_trust_search *s, struct ks_trust *t
 	if (!read_flag(s, "SecureBoot", KS_EFI_GLOBAL, trust, &trust->secure_boot, err) ||
 	    !read_flag(s, "MokSBStateRT", KS_EFI_SHIM, trust, &is_off, err))
 		return false;
-	if (trust->secure_boot == KS_YES && is_off == KS_YES)
+	if ((trust->secure_boot == KS_YES && is_off == KS_YES) || is_without_efi(s))
 		trust->secure_boot = KS_NO;
 	return true;
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/efivar.h"
 #include "core/trust.h"
 
 #define SIG_ENFORCE "/sys/module/module/parameters/sig_enforce"
@@ -140,6 +141,39 @@ static void what_may_not_be_read_is_unknown(void **state)
 	assert_int_equal(run_as_nobody(find_as_nobody, &search), 0);
 }
 
+/* --- the firmware --------------------------------------------------------------------------- */
+
+static void assert_secure_boot(const char *efivars, enum ks_answer answer)
+{
+	static char root[PATH_MAX + 8], live[PATH_MAX + 8];
+	struct ks_kernel kernel = { .version = version, .dir = (char *)(uintptr_t)dir };
+	struct ks_trust_search search = {
+		.root = root, .kernel = &kernel, .live = live, .efivars = efivars
+	};
+	KS_TRUST trust = { 0 };
+
+	snprintf(root, sizeof(root), "%s/root", scratch);
+	snprintf(live, sizeof(live), "%s/live", scratch);
+	make_dirs(in_scratch("root"));
+	assert_ok(ks_trust_find(&search, &trust, &error));
+	assert_int_equal(trust.secure_boot, answer);
+}
+
+static void machines_without_efi(void **state)
+{
+	(void)state;
+	/* Containers may have nothing there, or an empty directory. */
+	make_dirs(in_scratch("live"));
+	assert_secure_boot(KS_EFIVARS, KS_UNKNOWN);
+	make_dirs(in_scratch("live/sys/firmware"));
+	assert_secure_boot(KS_EFIVARS, KS_UNKNOWN);
+	make_dirs(in_scratch("live/sys/firmware/acpi"));
+	assert_secure_boot(KS_EFIVARS, KS_NO);
+	assert_secure_boot("/elsewhere", KS_UNKNOWN);
+	make_dirs(in_scratch("live/sys/firmware/efi"));
+	assert_secure_boot(KS_EFIVARS, KS_UNKNOWN);
+}
+
 /* --- the image ------------------------------------------------------------------------------ */
 
 /* An ELF file that says whose it is, and has nothing else. */
@@ -206,6 +240,7 @@ static void images_of_other_releases(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		scratch_test(machines_without_efi),
 		scratch_test(images_of_other_releases),
 		scratch_test(images_where_distributions_have_them),
 		scratch_test(whether_it_enforces),
