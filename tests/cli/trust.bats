@@ -154,6 +154,13 @@ fact() { jq -r ".kernels[].$1" <<<"$output"; }
 	[ "$(accepted rsa MokNew)" = no ]
 	ks 0 "${trust[@]}"
 	says 'CN=the rsa key +MokNew +at the next boot'
+	# What is to be removed is there until then.
+	listed ec | variable MokListRT "$SHIM"
+	listed ec | variable MokDel "$SHIM"
+	ks 0 "${trust[@]}" --json
+	[ "$(accepted ec MOK) $(accepted ec MokDel)" = 'yes no' ]
+	ks 0 "${trust[@]}"
+	says 'CN=the ec key +MokDel +to be removed at the next boot'
 }
 
 @test "enforced, or not, or nobody can say" {
