@@ -82,6 +82,23 @@ has_steps() {
 	has_steps "^mokutil --import $root/var/lib/dkms/mok.pub\$"
 }
 
+@test "programs that are not there are named in the steps that need them" {
+	local own=(unshare --mount) bin=$BATS_TEST_TMPDIR/bin wanting
+	[ "$(id -u)" = 0 ] || own=(unshare --user --map-root-user --mount)
+	"${own[@]}" true 2>/dev/null || skip "no mounts for us"
+	module extra/a.ko
+	mkdir "$bin"
+	for wanting in openssl,mokutil mokutil ''; do
+		# shellcheck disable=SC2016 # for the shell in the namespace
+		output=$("${own[@]}" sh -c 'mount --bind "$1" /usr/bin; shift; exec "$@"' sh "$bin" \
+			"$KERNEL_SIGN" "${doctor[@]}" --json)
+		[ "$(jq -r '[.steps[].why | capture("; there is no /usr/bin/(?<it>[a-z]+) yet$").it] | join(",")' \
+			<<<"$output")" = "$wanting" ]
+		: >"$bin/openssl"
+		[ "$wanting" = openssl,mokutil ] || : >"$bin/mokutil"
+	done
+}
+
 @test "enrolment that waits for MokManager needs a restart, and no second import" {
 	dkms_key rsa
 	module extra/a.ko
