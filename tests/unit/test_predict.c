@@ -540,7 +540,7 @@ static void certificates_that_may_be_there(void **state)
 	item->counts = KS_UNKNOWN;
 	item->why = "Secure Boot";
 	expect(&module, UNKNOWN, UNAVAILABLE_KEY, 0);
-	assert_string_equal(found.why, "Secure Boot");
+	assert_string_equal(found.why, "whether this kernel accepts the certificate");
 	assert_ptr_equal(found.by, item);
 	trust.enforced = KS_NO;
 	expect(&module, UNKNOWN, UNAVAILABLE_KEY, 0);
@@ -2179,7 +2179,7 @@ static void a_certificate_whose_hash_is_listed(void **state)
 	put_variable("dbx", SECURITY, &dbx);
 	find_trust(&whole);
 	expect(&module, UNKNOWN, UNAVAILABLE_KEY, 0);
-	assert_string_equal(found.why, "refused");
+	assert_string_equal(found.by->why, "refused");
 	put_signed_module(&module, "RSA", 1);
 	expect_loads(&module);
 }
