@@ -86,6 +86,16 @@ bool request_versions(const struct request *r, struct ks_strings *versions, stru
 	return ks_strings_add(versions, running.release, err);
 }
 
+bool request_find_kernel(const struct request *r, const char *version, struct ks_kernel *kernel,
+			 struct ks_error *err)
+{
+	if (!ks_kernel_find(kernel, r->root, version, err))
+		return false;
+	kernel->is_running =
+		!r->root && uname(&running) == 0 && strcmp(version, running.release) == 0;
+	return true;
+}
+
 static int run_kernel(const struct request *r, const char *version,
 		      int (*each)(void *ctx, const struct ks_kernel *kernel,
 				  const struct ks_modules *modules),
@@ -102,7 +112,7 @@ static int run_kernel(const struct request *r, const char *version,
 	struct ks_error err;
 	int status;
 
-	if (ks_kernel_find(&kernel, r->root, version, &err)) {
+	if (request_find_kernel(r, version, &kernel, &err)) {
 		locate.kernel = &kernel;
 	} else if (needs_kernel(r) || r->kernel) {
 		report_error(&err);
@@ -274,10 +284,10 @@ bool request_find_trust(const struct request *r, const char *efivars,
 			const struct ks_kernel *kernel, struct ks_trust *trust,
 			struct ks_error *err)
 {
-	struct ks_trust_search search = { .root = r->root, .kernel = kernel };
+	struct ks_trust_search search = { .root = r->root,
+					  .kernel = kernel,
+					  .is_running = kernel->is_running };
 
-	search.is_running =
-		!r->root && uname(&running) == 0 && strcmp(kernel->version, running.release) == 0;
 	search.efivars = efivars ? efivars : r->root ? NULL : KS_EFIVARS;
 	search.mok_table = efivars || r->root ? NULL : KS_MOK_VARIABLES;
 	return ks_trust_find(&search, trust, err);

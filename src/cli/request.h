@@ -118,6 +118,10 @@ bool request_open_signer(const struct request *request, const struct key_options
 bool request_open_certs(const struct request *request, const struct ks_strings *paths,
 			const struct ks_kernel *kernel, struct ks_certs *certs);
 
+/* The kernel VERSION, as ks_kernel_find() has it, and whether it is the one that runs here. */
+KS_MUST_CHECK bool request_find_kernel(const struct request *request, const char *version,
+				       struct ks_kernel *kernel, struct ks_error *err);
+
 /*
  * What KERNEL trusts; EFIVARS is a directory of EFI variables, or NULL for the host's own, which
  * --root has none of.
