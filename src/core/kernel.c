@@ -116,7 +116,7 @@ static bool try_running(const char *root, const char *symbol, char **value, char
 	KS_BULK config = { 0 };
 
 	if (!ks_file_read_live(root, path, PACKED_LIMIT, &packed, err) ||
-	    !ks_codec_gzip.unpack(ks_buf_view(&packed), CONFIG_LIMIT, &config, err))
+	    !ks_codec_unpack(&ks_codec_gzip, ks_buf_view(&packed), CONFIG_LIMIT, &config, err))
 		return true;
 	return ks_kconfig_get(ks_buf_view(&config), symbol, value, err) &&
 	       (!*value || ks_string_copy(file, path, err));
