@@ -495,8 +495,7 @@ static bool block_holds(const struct pair *pair, const lzma_index_iter *iter, st
 	ks_buf_drop(&sink.scratch);
 	if (!ok && (err->code == KS_ERR_SYSTEM || err->code == KS_ERR_INTERNAL))
 		return false;
-	return (ok && !z.avail_in && sink.compared == content.len) ||
-	       ks_splice_fail("xz", "a damaged block", err);
+	return (ok && sink.compared == content.len) || ks_splice_fail("xz", "a damaged block", err);
 }
 
 /*
@@ -506,13 +505,14 @@ static bool block_holds(const struct pair *pair, const lzma_index_iter *iter, st
 static bool blocks_hold(const struct pair *pair, struct ks_error *err)
 {
 	lzma_index_iter old, new;
-	bool known = true;
 
 	lzma_index_iter_init(&old, pair->old.index);
 	lzma_index_iter_init(&new, pair->new.index);
 	while (!lzma_index_iter_next(&new, LZMA_INDEX_ITER_BLOCK)) {
-		known = known && !lzma_index_iter_next(&old, LZMA_INDEX_ITER_BLOCK);
-		if ((!known || !was_decoded(pair, &old, &new)) && !block_holds(pair, &new, err))
+		bool known = !lzma_index_iter_next(&old, LZMA_INDEX_ITER_BLOCK) &&
+			     was_decoded(pair, &old, &new);
+
+		if (!known && !block_holds(pair, &new, err))
 			return false;
 	}
 	return true;
