@@ -224,11 +224,14 @@ static bool stage_close(struct stage *s, struct ks_error *err)
 }
 
 /* From here on the new file is in place: a failing sync is reported, but nothing is undone. */
-static bool stage_commit(struct stage *s, const char *name, struct ks_error *err)
+static bool stage_commit(struct stage *s, const struct ks_place *place, struct ks_dirsync *sync,
+			 struct ks_error *err)
 {
-	if (renameat(s->parent, s->name, s->parent, name))
+	if (renameat(s->parent, s->name, s->parent, place->name))
 		return ks_fail_errno(err, "rename");
 	s->name[0] = '\0';
+	if (sync && ks_dirsync_add(sync, &s->parent, place))
+		return true;
 	if (fsync(s->parent))
 		return ks_fail_errno(err, "replaced, but the directory could not be synced");
 	return true;
@@ -347,7 +350,7 @@ static bool still_there(const struct ks_place *place, const struct stat *old, st
 }
 
 bool ks_file_replace(const struct ks_place *place, const struct stat *old, struct ks_view content,
-		     struct ks_error *err)
+		     struct ks_dirsync *sync, struct ks_error *err)
 {
 	STAGE stage = STAGE_NONE;
 	KS_FD from = -1;
@@ -360,7 +363,7 @@ bool ks_file_replace(const struct ks_place *place, const struct stat *old, struc
 	return stage_open(&stage, place->dir, err) && stage_write(&stage, content, err) &&
 	       copy_metadata(from, old, stage.fd, err) && stage_sync(&stage, err) &&
 	       stage_link(&stage, err) && stage_close(&stage, err) &&
-	       still_there(place, old, err) && stage_commit(&stage, place->name, err);
+	       still_there(place, old, err) && stage_commit(&stage, place, sync, err);
 }
 
 static bool write_new(const struct ks_place *place, mode_t mode, struct ks_view content,
@@ -373,7 +376,7 @@ static bool write_new(const struct ks_place *place, mode_t mode, struct ks_view 
 	if (fchmod(stage.fd, mode))
 		return ks_fail_errno(err, "chmod");
 	return stage_sync(&stage, err) && stage_link(&stage, err) && stage_close(&stage, err) &&
-	       stage_commit(&stage, place->name, err);
+	       stage_commit(&stage, place, NULL, err);
 }
 
 bool ks_file_write(const struct ks_place *place, mode_t mode, struct ks_view content,
@@ -386,7 +389,7 @@ bool ks_file_write(const struct ks_place *place, mode_t mode, struct ks_view con
 			return ks_fail_errno(err, "open");
 		return write_new(place, mode, content, err);
 	}
-	return require_regular(&st, err) && ks_file_replace(place, &st, content, err);
+	return require_regular(&st, err) && ks_file_replace(place, &st, content, NULL, err);
 }
 
 bool ks_file_may_replace(const struct ks_place *place, struct ks_error *err)

@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "base/buf.h"
+#include "base/dirsync.h"
 #include "base/place.h"
 
 /*
@@ -37,12 +38,13 @@ bool ks_file_same(const struct stat *a, const struct stat *b);
 /*
  * Puts CONTENT where the file OLD (as ks_file_read() saw it) is: a new file in the same directory
  * gets the old one's owner, mode and extended attributes, is synced, takes the name, and the
- * directory is synced.  KS_ERR_CHANGED, and nothing done, if the name no longer stands for OLD.
+ * directory is synced, or noted in SYNC if that is not NULL.  KS_ERR_CHANGED, and nothing done, if the name no longer stands for OLD.
  * On any error before the rename the old file is as it was and nothing is left behind.
  * The attributes security.ima and security.evm belong to the old bytes and are not carried over.
  */
 KS_MUST_CHECK bool ks_file_replace(const struct ks_place *place, const struct stat *old,
-				   struct ks_view content, struct ks_error *err);
+				   struct ks_view content, struct ks_dirsync *sync,
+				   struct ks_error *err);
 
 /* Whether a file could be made or replaced at PLACE, as far as permissions tell. */
 KS_MUST_CHECK bool ks_file_may_replace(const struct ks_place *place, struct ks_error *err);

@@ -31,6 +31,8 @@ static void *work(void *arg)
 	struct crew *crew = arg;
 	size_t i;
 
+	if (crew->run->begin)
+		crew->run->begin(crew->run->ctx);
 	while (take(crew, &i)) {
 		crew->run->work(crew->run->ctx, i);
 		pthread_mutex_lock(&crew->lock);
@@ -81,7 +83,8 @@ void ks_parallel_run(const struct ks_parallel *run)
 			     .lock = PTHREAD_MUTEX_INITIALIZER,
 			     .finished = PTHREAD_COND_INITIALIZER };
 	unsigned wanted = run->jobs < run->count ? run->jobs : (unsigned)run->count;
-	pthread_t *thread = wanted > 1 ? calloc(wanted, sizeof(*thread)) : NULL;
+	bool alone = wanted <= 1 && !run->begin;
+	pthread_t *thread = alone ? NULL : calloc(wanted, sizeof(*thread));
 	unsigned hired = 0;
 
 	crew.complete = thread ? calloc(run->count, sizeof(*crew.complete)) : NULL;

@@ -274,6 +274,18 @@ static void sign_step(const struct advice *a, const struct situation *s, bool wh
 				 "signs what is to be signed anew");
 }
 
+/* *WHY becomes WHAT a step does, and that it cannot be taken yet if PROGRAM is not there. */
+static bool needing(const char *program, const char *what, char **why, struct ks_error *err)
+{
+	KS_STRING path = NULL;
+
+	if (!ks_string_print(&path, err, "/usr/bin/%s", program))
+		return false;
+	if (ks_place_exists(NULL, path))
+		return ks_string_copy(why, what, err);
+	return ks_string_print(why, err, "%s; there is no %s yet", what, path);
+}
+
 /* Where a new key goes: kernel-sign and DKMS find it there. */
 #define NEW_DIR "/var/lib/dkms"
 #define NEW_KEY NEW_DIR "/mok.key"
@@ -285,16 +297,20 @@ static void key_step(const struct situation *s, struct steps *steps)
 	KS_STRING dir = NULL;
 	KS_STRING key = NULL;
 	KS_STRING cert = NULL;
+	KS_STRING why = NULL;
 	const char *root = s->request->root;
 
 	if (s->key)
 		return;
-	steps->ok = steps->ok && shell_path(root, NEW_DIR, &dir, steps->err) &&
+	steps->ok = steps->ok &&
+		    needing("openssl", "makes a key where kernel-sign and DKMS find it", &why,
+			    steps->err) &&
+		    shell_path(root, NEW_DIR, &dir, steps->err) &&
 		    shell_path(root, NEW_KEY, &key, steps->err) &&
 		    shell_path(root, NEW_CERT, &cert, steps->err);
 	if (steps->ok)
 		add_command(
-			steps, "makes a key where kernel-sign and DKMS find it",
+			steps, why,
 			"(umask 077; mkdir -p %s; [ -e %s ] || openssl req -new -x509 -newkey "
 			"rsa:2048 -nodes -days 36500 -subj '/CN=module key of this machine/' "
 			"-addext basicConstraints=critical,CA:FALSE "
@@ -332,16 +348,17 @@ static void import_step(const struct situation *s, struct steps *steps)
 	static const char then[] = "asks for a password, which MokManager (a blue screen, \"Enroll "
 				   "MOK\") wants to have at the next start";
 	KS_STRING cert = NULL;
+	KS_STRING why = NULL;
 
-	steps->ok =
-		steps->ok && (s->cert ? shell_path(s->root, s->cert, &cert, steps->err) :
-					shell_path(s->request->root, NEW_CERT, &cert, steps->err));
+	steps->ok = steps->ok && needing("mokutil", then, &why, steps->err) &&
+		    (s->cert ? shell_path(s->root, s->cert, &cert, steps->err) :
+			       shell_path(s->request->root, NEW_CERT, &cert, steps->err));
 	if (!steps->ok)
 		return;
 	if (!s->cert || s->is_der)
-		add_command(steps, then, "mokutil --import %s", cert);
+		add_command(steps, why, "mokutil --import %s", cert);
 	else
-		add_command(steps, then,
+		add_command(steps, why,
 			    "openssl x509 -in %s -outform DER -out /root/mok.der && "
 			    "mokutil --import /root/mok.der",
 			    cert);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/batch.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/parallel.h"
 #include "cli/report.h"
@@ -66,6 +68,16 @@ static void work(void *ctx, size_t i)
 		s->error[i] = &s->no_memory;
 }
 
+/* A thread that cannot be confined works all the same: signing matters more. */
+static void begin(void *ctx)
+{
+	const struct state *s = ctx;
+
+	if (!ks_confine_enter(s->batch->confine))
+		report_warning("warning: a thread could not be confined (Landlock: %s)",
+			       strerror(errno));
+}
+
 static void done(void *ctx, size_t i)
 {
 	struct state *s = ctx;
@@ -79,6 +91,54 @@ static void done(void *ctx, size_t i)
 	if (s->error[i] != &s->no_memory)
 		free(s->error[i]);
 	report_progress(b->verb, i + 1, b->modules->count, b->modules->item[i].path);
+}
+
+/* Whether both lie in the same directory, as far as it is written. */
+static bool is_beside(const char *path, const char *other)
+{
+	const char *slash = strrchr(path, '/');
+	size_t len = slash ? (size_t)(slash - path) + 1 : 0;
+
+	return other && len && strncmp(path, other, len) == 0 && !strchr(other + len, '/');
+}
+
+static bool allow(struct ks_confine *confine, const struct ks_modules *modules,
+		  const struct ks_strings *more, const char *root, struct ks_error *err)
+{
+	const char *last = NULL;
+
+	for (size_t i = 0; i < modules->count; i++) {
+		const char *path = modules->item[i].path;
+
+		if (!is_beside(path, last) && !ks_confine_allow(confine, root, path, err))
+			return false;
+		last = path;
+	}
+	for (size_t i = 0; more && i < more->count; i++)
+		if (!ks_confine_allow(confine, root, more->item[i], err))
+			return false;
+	return true;
+}
+
+struct ks_confine *batch_confine(const struct ks_modules *modules, const struct ks_strings *more,
+				 const char *root, bool writes, bool verbose)
+{
+	struct ks_confine *confine;
+	struct ks_error err;
+	int abi;
+
+	if (ks_confine_start(&confine, writes, &abi, &err) &&
+	    allow(confine, modules, more, root, &err)) {
+		if (verbose)
+			report_warning("modules are read by threads that may open nothing but the "
+				       "files of their directories (Landlock, version %d)",
+				       abi);
+		return confine;
+	}
+	if (verbose)
+		report_warning("modules are read by threads that are not confined: %s", err.text);
+	ks_confine_free(confine);
+	return NULL;
 }
 
 size_t batch_run(const struct batch *batch)
@@ -95,6 +155,7 @@ size_t batch_run(const struct batch *batch)
 	catch_signals(before);
 	ks_parallel_run(&(struct ks_parallel){ .count = batch->modules->count,
 					       .jobs = batch->jobs,
+					       .begin = batch->confine ? begin : NULL,
 					       .work = work,
 					       .done = done,
 					       .ctx = &s });

@@ -367,7 +367,7 @@ static int examine_kernel(struct doctor *d, const char *version)
 	KS_TRUST trust = { 0 };
 	struct ks_error err;
 
-	if (!ks_kernel_find(&kernel, look->request.root, version, &err) ||
+	if (!request_find_kernel(&look->request, version, &kernel, &err) ||
 	    !request_find_trust(&look->request, look->efivars, &kernel, &trust, &err) ||
 	    !situation_find(&look->request, &kernel, &trust, &situation, &err)) {
 		report_error(&err);
@@ -417,7 +417,8 @@ const struct command command_doctor = {
 	.operands = "[MODULE...]",
 	.summary = "find out why modules do not load, and what to do",
 	.text = "Looks at the kernel's log and demands, the key, the modules named or every out-of-tree\n"
-		"module of the kernel, DKMS and the initramfs, and ends with at most three steps.",
+		"module of the kernel, DKMS and the initramfs, and ends with at most three steps. It takes\n"
+		"one kernel at a time, and not 'all'.",
 	.options = options,
 	.args_size = sizeof(ARGS),
 	.run = run_doctor,

@@ -12,6 +12,7 @@
 #include "cli/commands.h"
 #include "cli/report.h"
 #include "core/kconfig.h"
+#include "core/secret.h"
 #include "core/trustedkeys.h"
 
 enum {
@@ -475,6 +476,7 @@ static int run_genkeys(void *ctx, int operands, char **operand)
 		report_warning("genkeys takes no operand: %s", operand[0]);
 		return STATUS_USAGE;
 	}
+	ks_secret_hold();
 	ok = run_all(&run, &err);
 	if (!ok)
 		report_error(&err);

@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/report.h"
 #include "core/keystore.h"
+#include "core/secret.h"
 
 struct install_certs_args {
 	const char *keys;
@@ -40,6 +41,7 @@ static int run_install_certs(void *ctx, int operands, char **operand)
 		report_warning("install-certs takes one operand, the directory to install into");
 		return STATUS_USAGE;
 	}
+	ks_secret_hold();
 	if (install(ctx, operand[0], &err))
 		return STATUS_DONE;
 	report_error(&err);

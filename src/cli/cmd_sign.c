@@ -20,7 +20,9 @@ struct run {
 	bool unsign;
 	struct json_object *results; /* NULL without --json */
 	size_t count[KS_OUTCOME_NOT_SIGNED + 1];
+	size_t written[KS_WAY_PACKED + 1];
 	size_t failed;
+	struct ks_dirsync *sync;
 
 	/* of the kernel in hand */
 	const struct ks_kernel *kernel;
@@ -40,6 +42,12 @@ static const struct {
 	[KS_OUTCOME_LEFT_ALONE] = { "left alone", "would be left alone", "left-alone" },
 	[KS_OUTCOME_UNSIGNED] = { "unsigned", "would be unsigned", "unsigned" },
 	[KS_OUTCOME_NOT_SIGNED] = { "was not signed", "is not signed", "not-signed" },
+};
+
+/* How a file was written, for everybody; --verbose and JSON say it of each. */
+static const char *const ways[] = {
+	[KS_WAY_NONE] = NULL,	    [KS_WAY_PLAIN] = "plain",	      [KS_WAY_SPLICED] = "spliced",
+	[KS_WAY_MENDED] = "mended", [KS_WAY_PACKED] = "recompressed",
 };
 
 /* for machines */
@@ -88,7 +96,7 @@ static bool work(void *ctx, size_t i, struct ks_error *err)
 	if (!sign(run, found, &outcome->sign, err))
 		return false;
 	if (outcome->sign.outcome == KS_OUTCOME_LEFT_ALONE || !is_installed(run, found) ||
-	    ks_dkms_renew(found->path, &run->copies, &run->how.load, run->args->dry_run,
+	    ks_dkms_renew(found->path, &run->copies, &run->how.load, run->args->dry_run, run->sync,
 			  &outcome->dkms, &outcome->copy, err)) {
 		foresee_copy(run, found, outcome);
 		return true;
@@ -100,6 +108,7 @@ static bool work(void *ctx, size_t i, struct ks_error *err)
 static struct json_object *to_json(const struct run *run, size_t i, const struct ks_error *err)
 {
 	const struct ks_sign_result *result = &run->outcome[i].sign;
+	const struct ks_written *written = &result->written;
 	struct json_object *o = json_object_new_object();
 
 	json_object_object_add(o, "kernel", report_text(run->kernel ? run->kernel->version : NULL));
@@ -109,6 +118,12 @@ static struct json_object *to_json(const struct run *run, size_t i, const struct
 	json_object_object_add(o, "error", report_text(err ? err->text : NULL));
 	json_object_object_add(o, "removed",
 			       json_object_new_int64(err ? 0 : (int64_t)result->removed));
+	json_object_object_add(o, "beneath",
+			       json_object_new_int64(err ? 0 : (int64_t)result->beneath));
+	json_object_object_add(o, "written", report_text(err ? NULL : ways[written->way]));
+	json_object_object_add(o, "written_why", report_text(err ? NULL : written->why));
+	json_object_object_add(
+		o, "growth", err || !written->way ? NULL : json_object_new_int64(written->growth));
 	json_object_object_add(o, "other_signer", report_text(result->other));
 	json_object_object_add(o, "hard_linked", json_object_new_boolean(result->hard_linked));
 	json_object_object_add(o, "foreign_vermagic", report_text(result->vermagic));
@@ -118,19 +133,38 @@ static struct json_object *to_json(const struct run *run, size_t i, const struct
 	return o;
 }
 
+/* "; spliced, 812 bytes more", where that is wanted. */
+static void word_written(const struct run *run, const struct ks_sign_result *result, char *text,
+			 size_t size)
+{
+	const struct ks_written *written = &result->written;
+
+	text[0] = '\0';
+	if (!run->args->request.verbose || written->way == KS_WAY_NONE)
+		return;
+	snprintf(text, size, "; %s%s%s%s, %lld bytes %s%s",
+		 written->way == KS_WAY_MENDED ? "mended and spliced" : ways[written->way],
+		 written->why ? " (" : "", written->why ? written->why : "",
+		 written->why ? ")" : "", llabs((long long)written->growth),
+		 written->growth < 0 ? "less" : "more",
+		 result->beneath ? "; what signed it before stays beneath" : "");
+}
+
 static void tell(const struct run *run, size_t i)
 {
 	const struct ks_sign_result *result = &run->outcome[i].sign;
 	const char *path = run->modules->item[i].path;
 	const char *word =
 		run->args->dry_run ? words[result->outcome].planned : words[result->outcome].line;
+	char how[256];
 
+	word_written(run, result, how, sizeof(how));
 	if (result->outcome == KS_OUTCOME_LEFT_ALONE)
 		report_line("%s: %s, signed by %s; name it or use --force to %s", path, word,
 			    result->other ? result->other : "somebody else",
 			    run->unsign ? "remove that" : "replace");
 	else
-		report_line("%s: %s", path, word);
+		report_line("%s: %s%s", path, word, how);
 }
 
 static void tell_copy(const struct run *run, size_t i)
@@ -167,6 +201,7 @@ static void done(void *ctx, size_t i, const struct ks_error *err)
 		json_object_array_add(run->results, to_json(run, i, err));
 	if (!err) {
 		run->count[run->outcome[i].sign.outcome]++;
+		run->written[run->outcome[i].sign.written.way]++;
 		warn(run, i);
 		if (!run->results && !run->args->request.quiet) {
 			tell(run, i);
@@ -184,6 +219,8 @@ static int run_batch(struct run *run)
 			       .work = work,
 			       .done = done,
 			       .ctx = run };
+	const struct request *request = &run->args->request;
+	struct ks_confine *confine = NULL;
 	size_t failed;
 
 	run->outcome = calloc(run->modules->count, sizeof(*run->outcome));
@@ -191,7 +228,12 @@ static int run_batch(struct run *run)
 		report_warning("out of memory");
 		return STATUS_FAILED;
 	}
+	if (!request->no_confine)
+		confine = batch_confine(run->modules, &run->copies, request->root,
+					!run->args->dry_run, request->verbose);
+	batch.confine = confine;
 	failed = batch_run(&batch);
+	ks_confine_free(confine);
 	run->failed += failed;
 	free(run->outcome);
 	return failed ? STATUS_FAILED : STATUS_DONE;
@@ -227,12 +269,25 @@ static int each_kernel(void *ctx, const struct ks_kernel *kernel, const struct k
 				     .signer = signer,
 				     .kernel = kernel ? kernel->version : NULL,
 				     .force = args->force,
-				     .dry_run = args->dry_run };
+				     .stack = args->stack,
+				     .recompress = args->recompress,
+				     .dry_run = args->dry_run,
+				     .sync = run->sync };
 	if (find_copies(run))
 		status = run_batch(run);
 	ks_strings_free(&run->copies);
 	ks_signer_free(signer);
 	return status;
+}
+
+static struct json_object *written_json(const struct run *run)
+{
+	struct json_object *o = json_object_new_object();
+
+	for (size_t way = KS_WAY_PLAIN; way <= KS_WAY_PACKED; way++)
+		json_object_object_add(o, ways[way],
+				       json_object_new_int64((int64_t)run->written[way]));
+	return o;
 }
 
 static struct json_object *summary_json(const struct run *run)
@@ -244,13 +299,32 @@ static struct json_object *summary_json(const struct run *run)
 		json_object_object_add(o, words[i].json,
 				       json_object_new_int64((int64_t)run->count[i]));
 	json_object_object_add(o, "failed", json_object_new_int64((int64_t)run->failed));
+	json_object_object_add(o, "written", written_json(run));
 	return o;
+}
+
+/* " (2 spliced, 1 recompressed)", or nothing where no file was compressed. */
+static void count_written(const struct run *run, char *text, size_t size)
+{
+	const char *before = " (";
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (size_t way = KS_WAY_SPLICED; way <= KS_WAY_PACKED; way++) {
+		if (!run->written[way])
+			continue;
+		used += (size_t)snprintf(text + used, size - used, "%s%zu %s", before,
+					 run->written[way], ways[way]);
+		before = ", ";
+	}
+	if (used)
+		snprintf(text + used, size - used, ")");
 }
 
 static void summarize(const struct run *run)
 {
 	size_t total = run->failed;
-	char text[256];
+	char text[256], written[128];
 	int used = 0;
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
@@ -260,8 +334,10 @@ static void summarize(const struct run *run)
 					 run->args->dry_run ? words[i].planned : words[i].line);
 		total += run->count[i];
 	}
+	count_written(run, written, sizeof(written));
 	if (total)
-		report_line("%.*s%zu failed, of %zu modules", used, text, run->failed, total);
+		report_line("%.*s%zu failed, of %zu modules%s", used, text, run->failed, total,
+			    written);
 }
 
 /* On the machine that runs: losing every signature of its kernel package is no small thing. */
@@ -278,18 +354,38 @@ static bool may_touch_all(const struct sign_args *args)
 	return false;
 }
 
+/* The directories are synced before anything is said of the whole. */
+static int run_all(struct run *run)
+{
+	struct ks_error err;
+	int status = STATUS_FAILED;
+
+	if (ks_dirsync_start(&run->sync, &err)) {
+		status = request_each_kernel(&run->args->request, each_kernel, run);
+		if (ks_dirsync_finish(run->sync, &err))
+			return status;
+		status = STATUS_FAILED;
+	}
+	report_error(&err);
+	return status;
+}
+
 int sign_or_unsign(struct sign_args *args, bool unsign, int operands, char **operand)
 {
 	struct run run = { .args = args, .unsign = unsign };
 	int status;
 
+	if (args->stack && args->recompress) {
+		report_warning("--stack and --recompress contradict each other");
+		return STATUS_USAGE;
+	}
 	if (!request_complete(&args->request, operands, operand))
 		return STATUS_USAGE;
 	if (!may_touch_all(args))
 		return STATUS_FAILED;
 	if (args->request.json)
 		run.results = json_object_new_array();
-	status = request_each_kernel(&args->request, each_kernel, &run);
+	status = run_all(&run);
 	if (run.results) {
 		struct json_object *o = json_object_new_object();
 
@@ -311,6 +407,9 @@ static const struct option_row options[] = {
 	  offsetof(ARGS, force) },
 	{ 'n', "dry-run", NULL, "change nothing, say what would be done", OPTION_FLAG,
 	  offsetof(ARGS, dry_run) },
+	{ 0, "stack", NULL, "leave a signature that is compressed with its module, and sign both",
+	  OPTION_FLAG, offsetof(ARGS, stack) },
+	RECOMPRESS_OPTION(ARGS),
 	NO_DKMS_OPTION(ARGS),
 	{ 0 },
 };

@@ -10,11 +10,16 @@ struct sign_args {
 	struct key_options key; /* sign only */
 	bool force;
 	bool dry_run;
+	bool recompress;
+	bool stack; /* sign only */
 	bool no_dkms;
 };
 
-/* A row for option tables; T is struct sign_args. */
+/* Rows for option tables; T is struct sign_args. */
 /* clang-format off */
+#define RECOMPRESS_OPTION(T)                                                              \
+	{ 0, "recompress", NULL, "compress modules anew instead of giving them another end", \
+	  OPTION_FLAG, offsetof(T, recompress) }
 #define NO_DKMS_OPTION(T)                                                    \
 	{ 0, "no-dkms", NULL, "leave DKMS's copies of its modules as they are", \
 	  OPTION_FLAG, offsetof(T, no_dkms) }

@@ -246,7 +246,7 @@ static bool look(const struct trust_args *args, const char *version, struct json
 	KS_TRUST trust = { 0 };
 	struct ks_error err;
 
-	if (!ks_kernel_find(&kernel, r->root, version, &err) ||
+	if (!request_find_kernel(r, version, &kernel, &err) ||
 	    !request_find_trust(r, args->efivars, &kernel, &trust, &err)) {
 		report_error(&err);
 		return false;

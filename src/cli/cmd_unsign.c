@@ -9,6 +9,7 @@ static const struct option_row options[] = {
 	  OPTION_FLAG, offsetof(ARGS, force) },
 	{ 'n', "dry-run", NULL, "change nothing, say what would be done", OPTION_FLAG,
 	  offsetof(ARGS, dry_run) },
+	RECOMPRESS_OPTION(ARGS),
 	NO_DKMS_OPTION(ARGS),
 	{ 0 },
 };

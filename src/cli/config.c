@@ -11,6 +11,7 @@
 
 enum { CONFIG_LIMIT = 1 << 20 }; /* bytes */
 
+static const char *const key_guard_words[] = { "normal", "strict", NULL };
 static const char *const dkms_key_words[] = { "dkms", "kernel", NULL };
 static const char *const dkms_gate_words[] = { "refuse", "warn", "off", NULL };
 
@@ -25,6 +26,7 @@ static const struct setting settings[] = {
 	{ "cert", offsetof(struct config, cert), NULL },
 	{ "hash", offsetof(struct config, hash), NULL },
 	{ "keys", offsetof(struct config, keys), NULL },
+	{ "key-permissions", offsetof(struct config, key_guard), key_guard_words },
 	{ "dkms-key", offsetof(struct config, dkms_key), dkms_key_words },
 	{ "dkms-gate", offsetof(struct config, dkms_gate), dkms_gate_words },
 };

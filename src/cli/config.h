@@ -3,7 +3,7 @@
 #ifndef KS_CLI_CONFIG_H
 #define KS_CLI_CONFIG_H
 
-#include "base/error.h"
+#include "cli/key_file.h"
 
 #define CONFIG_PATH "/etc/kernel-sign.conf"
 
@@ -15,7 +15,8 @@ struct config {
 	char *cert;
 	char *hash;
 	char *keys;
-	enum dkms_key dkms_key; /* each 0 where it does not */
+	enum key_guard key_guard; /* each 0 where it does not */
+	enum dkms_key dkms_key;
 	enum dkms_gate_mode dkms_gate;
 };
 

@@ -20,7 +20,7 @@ static bool wants_signatures(const struct request *request, bool *wants, struct 
 	KS_STRING sig = NULL;
 	KS_STRING file = NULL;
 
-	if (!ks_kernel_find(&kernel, request->root, request->kernel, err) ||
+	if (!request_find_kernel(request, request->kernel, &kernel, err) ||
 	    !ks_kernel_config(&kernel, request->root, "CONFIG_MODULES", &modules, &file, err))
 		return false;
 	ks_string_free(&file);

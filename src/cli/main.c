@@ -8,9 +8,11 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/pin.h"
 #include "cli/report.h"
 #include "cli/scripts.h"
 #include "cli/sign_file.h"
+#include "core/secret.h"
 
 static const char *base_name(const char *path)
 {
@@ -50,7 +52,11 @@ static void open_standard_files(void)
 
 int main(int argc, char **argv)
 {
+	int status;
+
 	open_standard_files();
+	ks_secret_prepare();
+	pin_take();
 	setlocale(LC_ALL, "");
 	/* A reader that has gone must not end a run between two modules. */
 	signal(SIGPIPE, SIG_IGN);
@@ -58,5 +64,7 @@ int main(int argc, char **argv)
 	signal(SIGXFSZ, SIG_IGN);
 	/* Memory of a large module goes back to the system when it is freed, also from threads. */
 	mallopt(M_MMAP_THRESHOLD, 1 << 20);
-	return report_end(run(argc, argv));
+	status = run(argc, argv);
+	pin_wipe();
+	return report_end(status);
 }

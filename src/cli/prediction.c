@@ -66,27 +66,58 @@ static bool where_enforced(const struct ks_prediction *p, const struct ks_trust 
 	}
 }
 
+/* "NAME", from ORIGIN, in KEYRING; in none where it is there to be refused. */
+static bool describe(const struct ks_trusted *by, char **text, struct ks_error *err)
+{
+	const char *keyring = ks_trusted_keyring(by);
+	KS_STRING name = NULL;
+
+	return ks_name_short(X509_get_subject_name(by->cert), &name, err) &&
+	       ks_string_print(text, err, "\"%s\", from %s%s%s", name, ks_origin_name(by->origin),
+			       keyring ? ", in " : "", keyring ? keyring : "");
+}
+
 static bool loads(const struct ks_prediction *p, char **text, struct ks_error *err)
 {
-	KS_STRING name = NULL;
+	KS_STRING by = NULL;
 
 	if (!p->by)
 		return ks_string_copy(text, "loads: this kernel checks no signatures", err);
-	return ks_name_short(X509_get_subject_name(p->by->cert), &name, err) &&
-	       ks_string_print(text, err, "loads: signed by \"%s\", from %s, in %s", name,
-			       ks_origin_name(p->by->origin), ks_trusted_keyring(p->by));
+	return describe(p->by, &by, err) && ks_string_print(text, err, "loads: signed by %s", by);
+}
+
+/* Whether it is the certificate that stands in the way. */
+static bool is_by_certificate(const struct ks_prediction *p)
+{
+	return p->by && (p->cause == KS_CAUSE_BAD_SIGNATURE || p->cause == KS_CAUSE_REVOKED ||
+			 p->cause == KS_CAUSE_UNAVAILABLE_KEY);
+}
+
+/* What is added to what WHERE_ENFORCED says; else "". */
+static bool details(const struct ks_prediction *p, char **text, struct ks_error *err)
+{
+	bool is_unknown = p->fate == KS_FATE_UNKNOWN;
+	const char *word = is_unknown && p->by ? p->by->why :
+			   p->sys	       ? strerrorname_np(p->sys) :
+						 NULL;
+	KS_STRING by = NULL;
+
+	if (is_by_certificate(p) && !describe(p->by, &by, err))
+		return false;
+	return ks_string_print(text, err, "%s%s%s%s%s", by ? ": " : "", by ? by : "",
+			       word ? " (" : "", word ? word : "", word ? ")" : "");
 }
 
 bool prediction_text(const struct ks_prediction *p, const struct ks_trust *trust, char **text,
 		     struct ks_error *err)
 {
 	KS_STRING said = NULL;
+	KS_STRING more = NULL;
 
 	if (p->fate == KS_FATE_LOADS)
 		return loads(p, text, err);
-	return where_enforced(p, trust, &said, err) &&
-	       ks_string_print(text, err, "%s%s%s%s", said, p->sys ? " (" : "",
-			       p->sys ? strerrorname_np(p->sys) : "", p->sys ? ")" : "");
+	return where_enforced(p, trust, &said, err) && details(p, &more, err) &&
+	       ks_string_print(text, err, "%s%s", said, more);
 }
 
 static struct json_object *cert_json(const struct ks_trusted *by)

@@ -5,18 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "cli/key_file.h"
 #include "cli/report.h"
 #include "core/cert.h"
 #include "core/efivar.h"
 
-enum {
-	DEFAULT_MAX_SIZE = 1 << 30, /* bytes */
-	KEY_FILE_LIMIT = 1 << 20,   /* bytes */
-};
+enum { DEFAULT_MAX_SIZE = 1 << 30 }; /* bytes */
 
 static struct utsname running;
 
@@ -89,6 +86,16 @@ bool request_versions(const struct request *r, struct ks_strings *versions, stru
 	return ks_strings_add(versions, running.release, err);
 }
 
+bool request_find_kernel(const struct request *r, const char *version, struct ks_kernel *kernel,
+			 struct ks_error *err)
+{
+	if (!ks_kernel_find(kernel, r->root, version, err))
+		return false;
+	kernel->is_running =
+		!r->root && uname(&running) == 0 && strcmp(version, running.release) == 0;
+	return true;
+}
+
 static int run_kernel(const struct request *r, const char *version,
 		      int (*each)(void *ctx, const struct ks_kernel *kernel,
 				  const struct ks_modules *modules),
@@ -105,7 +112,7 @@ static int run_kernel(const struct request *r, const char *version,
 	struct ks_error err;
 	int status;
 
-	if (ks_kernel_find(&kernel, r->root, version, &err)) {
+	if (request_find_kernel(r, version, &kernel, &err)) {
 		locate.kernel = &kernel;
 	} else if (needs_kernel(r) || r->kernel) {
 		report_error(&err);
@@ -159,58 +166,6 @@ int request_report_nothing(const struct request *r, const struct ks_kernel *kern
 
 /* Keys */
 
-static void warn_permissions(const char *path, const struct stat *st)
-{
-	if (st->st_mode & 077)
-		report_warning("warning: %s: the private key is open to others (mode %04o; "
-			       "chmod 600 it)",
-			       path, st->st_mode & 07777);
-}
-
-static void warn_dates(const char *path, const X509 *cert)
-{
-	enum ks_cert_time state = ks_cert_time_check(cert, time(NULL));
-
-	if (state != KS_CERT_VALID)
-		report_warning(
-			"warning: %s: the certificate %s (the kernel does not look at dates)", path,
-			state == KS_CERT_EXPIRED ? "has expired" : "is not valid yet");
-}
-
-static bool read_key_file(const char *root, const char *path, struct ks_buf *bytes, struct stat *st,
-			  struct ks_error *err)
-{
-	if (strncmp(path, "pkcs11:", strlen("pkcs11:")) == 0) {
-		ks_fail(err, KS_ERR_UNSUPPORTED, "this version cannot use keys on tokens");
-		return ks_at(err, path);
-	}
-	return ks_file_read_path(root, path, KEY_FILE_LIMIT, bytes, st, err) || ks_at(err, path);
-}
-
-bool request_load_signer(const char *root, const char *key, const char *cert, const char *hash,
-			 bool key_id, struct ks_signer **signer, struct ks_error *err)
-{
-	struct ks_signer_spec spec = { .passphrase = getenv("KBUILD_SIGN_PIN"),
-				       .hash = hash,
-				       .key_id = key_id,
-				       .key_name = key,
-				       .cert_name = cert };
-	KS_BUF key_bytes = { 0 };
-	KS_BUF cert_bytes = { 0 };
-	struct stat key_st, cert_st;
-
-	if (!read_key_file(root, key, &key_bytes, &key_st, err) ||
-	    !read_key_file(root, cert, &cert_bytes, &cert_st, err))
-		return false;
-	spec.key = ks_buf_view(&key_bytes);
-	spec.cert = ks_buf_view(&cert_bytes);
-	if (!ks_signer_open(signer, &spec, err))
-		return false;
-	warn_permissions(key, &key_st);
-	warn_dates(cert, ks_signer_cert(*signer));
-	return true;
-}
-
 static void tell_choice(const struct ks_key_place *place, const struct ks_signer *signer)
 {
 	KS_STRING subject = NULL;
@@ -224,12 +179,19 @@ static void tell_choice(const struct ks_key_place *place, const struct ks_signer
 }
 
 static bool open_signer(const struct request *r, const struct ks_keysearch *search,
-			struct ks_signer **signer, struct ks_error *err)
+			enum key_guard guard, struct ks_signer **signer, struct ks_error *err)
 {
 	KS_KEY_PLACE place = { 0 };
+	struct key_file file;
 
-	if (!ks_keysearch(search, &place, err) ||
-	    !request_load_signer(place.root, place.key, place.cert, place.hash, false, signer, err))
+	if (!ks_keysearch(search, &place, err))
+		return false;
+	file = (struct key_file){ .root = place.root,
+				  .key = place.key,
+				  .cert = place.cert,
+				  .hash = place.hash,
+				  .guard = guard };
+	if (!key_file_open(&file, signer, err))
 		return false;
 	if (r->verbose)
 		tell_choice(&place, *signer);
@@ -268,7 +230,7 @@ bool request_open_signer(const struct request *r, const struct key_options *opti
 
 		search.option = (struct ks_key_names){ options->key, options->cert, options->keys };
 		search.option_hash = options->hash;
-		ok = open_signer(r, &search, signer, &err);
+		ok = open_signer(r, &search, config.key_guard, signer, &err);
 	}
 	if (!ok)
 		report_error(&err);
@@ -322,10 +284,10 @@ bool request_find_trust(const struct request *r, const char *efivars,
 			const struct ks_kernel *kernel, struct ks_trust *trust,
 			struct ks_error *err)
 {
-	struct ks_trust_search search = { .root = r->root, .kernel = kernel };
+	struct ks_trust_search search = { .root = r->root,
+					  .kernel = kernel,
+					  .is_running = kernel->is_running };
 
-	search.is_running =
-		!r->root && uname(&running) == 0 && strcmp(kernel->version, running.release) == 0;
 	search.efivars = efivars ? efivars : r->root ? NULL : KS_EFIVARS;
 	search.mok_table = efivars || r->root ? NULL : KS_MOK_VARIABLES;
 	return ks_trust_find(&search, trust, err);

@@ -23,6 +23,7 @@ struct request {
 	bool json;
 	bool quiet;
 	bool verbose;
+	bool no_confine;
 	unsigned jobs;
 	size_t max_size;
 
@@ -53,6 +54,8 @@ struct key_options {
 	  OPTION_COUNT, offsetof(T, member.jobs) },                                                \
 	{ 0, "max-size", "SIZE", "refuse larger modules, also inflated (default: 1G)",             \
 	  OPTION_SIZE, offsetof(T, member.max_size) },                                             \
+	{ 0, "no-confine", NULL, "read modules by threads that may open any file",                 \
+	  OPTION_FLAG, offsetof(T, member.no_confine) },                                           \
 	{ 0, "json", NULL, "results as JSON",                                                      \
 	  OPTION_FLAG, offsetof(T, member.json) },                                                 \
 	{ 'q', "quiet", NULL, "no results, only warnings and errors",                              \
@@ -115,6 +118,10 @@ bool request_open_signer(const struct request *request, const struct key_options
 bool request_open_certs(const struct request *request, const struct ks_strings *paths,
 			const struct ks_kernel *kernel, struct ks_certs *certs);
 
+/* The kernel VERSION, as ks_kernel_find() has it, and whether it is the one that runs here. */
+KS_MUST_CHECK bool request_find_kernel(const struct request *request, const char *version,
+				       struct ks_kernel *kernel, struct ks_error *err);
+
 /*
  * What KERNEL trusts; EFIVARS is a directory of EFI variables, or NULL for the host's own, which
  * --root has none of.
@@ -122,13 +129,5 @@ bool request_open_certs(const struct request *request, const struct ks_strings *
 KS_MUST_CHECK bool request_find_trust(const struct request *request, const char *efivars,
 				      const struct ks_kernel *kernel, struct ks_trust *trust,
 				      struct ks_error *err);
-
-/*
- * The same as request_open_signer() for a key and certificate that are already named, inside ROOT or
- * (NULL) on the host.
- */
-KS_MUST_CHECK bool request_load_signer(const char *root, const char *key, const char *cert,
-				       const char *hash, bool key_id, struct ks_signer **signer,
-				       struct ks_error *err);
 
 #endif

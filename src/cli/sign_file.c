@@ -7,10 +7,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/commands.h"
 #include "cli/dkms_call.h"
+#include "cli/key_file.h"
 #include "cli/report.h"
-#include "cli/request.h"
 #include "core/cert.h"
+#include "core/module.h"
 #include "core/signature.h"
 
 enum { MAX_SIZE = INT32_MAX, MESSAGE_LIMIT = 16 << 20 }; /* bytes */
@@ -64,10 +66,15 @@ static bool write_beside(const char *path, const char *suffix, struct ks_view co
 static bool make_message(const struct job *job, const struct ks_module *m, struct ks_buf *message,
 			 struct ks_error *err)
 {
+	struct key_file file = { .key = job->key,
+				 .cert = job->cert,
+				 .hash = job->hash,
+				 .key_id = job->key_id,
+				 .guard = KEY_GUARD_WARN };
 	struct ks_signer *signer = NULL;
 	bool ok;
 
-	if (!request_load_signer(NULL, job->key, job->cert, job->hash, job->key_id, &signer, err))
+	if (!key_file_open(&file, &signer, err))
 		return false;
 	ok = ks_signer_sign(signer, ks_buf_view(&m->content), message, err) ||
 	     ks_at(err, job->module);
@@ -118,9 +125,10 @@ static bool read_message(const struct job *job, const struct ks_module *m, struc
 static bool store(const struct job *job, const struct ks_module *m, struct ks_error *err)
 {
 	KS_PLACE place = KS_PLACE_NONE;
+	struct ks_written written;
 
 	if (!job->dest || strcmp(job->dest, job->module) == 0)
-		return ks_module_store(m, err) || ks_at(err, job->module);
+		return ks_module_store(m, NULL, &written, err) || ks_at(err, job->module);
 	return (ks_place_find(&place, NULL, job->dest, err) &&
 		ks_module_store_as(m, &place, new_mode(), err)) ||
 	       ks_at(err, job->dest);
@@ -150,7 +158,7 @@ static bool write_results(const struct job *job, struct ks_module *m, struct ks_
 
 static bool run(const struct job *job, struct ks_error *err)
 {
-	struct ks_load load = { .max_size = MAX_SIZE, .any_file = true };
+	struct ks_load load = { .max_size = MAX_SIZE, .any_file = true, .extend = true };
 	KS_MODULE m = KS_MODULE_NONE;
 	KS_BUF message = { 0 };
 	size_t removed;

@@ -164,7 +164,8 @@ bool ks_codec_unpack_seams(const struct ks_codec *codec, struct ks_view file, si
 		.codec = codec, .plain = plain, .limit = limit, .seams = seams
 	};
 
-	seams->count = 0;
+	if (seams)
+		seams->count = 0;
 	return codec->decode(file, &sink, err);
 }
 
@@ -197,6 +198,11 @@ bool ks_codec_write(const struct ks_codec *codec, const struct ks_splice *splice
 			       ks_codec_holds(codec, ks_buf_view(file), splice->content, err);
 	return codec->pack(splice->content, file, err) &&
 	       ks_codec_holds(codec, ks_buf_view(file), splice->content, err);
+}
+
+bool ks_codec_cuts_cleanly(const struct ks_codec *codec, const struct ks_splice *splice)
+{
+	return !codec->splicer || codec->splicer->cuts_cleanly(splice);
 }
 
 static bool none_decode(struct ks_view file, struct ks_codec_sink *sink, struct ks_error *err)

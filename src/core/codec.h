@@ -94,7 +94,10 @@ const struct ks_codec *ks_codec_of_image(struct ks_view file, const char **name)
 KS_MUST_CHECK bool ks_codec_unpack(const struct ks_codec *codec, struct ks_view file, size_t limit,
 				   struct ks_buf *plain, struct ks_error *err);
 
-/* The same into an empty PLAIN, and SEAMS says what ks_codec_write() wants to know of FILE. */
+/*
+ * The same into an empty PLAIN, and SEAMS, if it is not NULL, says what ks_codec_write() wants to
+ * know of FILE.
+ */
 KS_MUST_CHECK bool ks_codec_unpack_seams(const struct ks_codec *codec, struct ks_view file,
 					 size_t limit, struct ks_buf *plain, struct ks_seams *seams,
 					 struct ks_error *err);
@@ -108,6 +111,9 @@ KS_MUST_CHECK bool ks_codec_unpack_seams(const struct ks_codec *codec, struct ks
 KS_MUST_CHECK bool ks_codec_write(const struct ks_codec *codec, const struct ks_splice *splice,
 				  bool anew, struct ks_buf *file, struct ks_written *written,
 				  struct ks_error *err);
+
+/* Whether SPLICE would leave nothing to be compressed anew, so that the cut costs next to nothing. */
+bool ks_codec_cuts_cleanly(const struct ks_codec *codec, const struct ks_splice *splice);
 
 /* Whether FILE, decoded, is CONTENT to the last byte: an error (KS_ERR_INTERNAL) if it is not. */
 KS_MUST_CHECK bool ks_codec_holds(const struct ks_codec *codec, struct ks_view file,

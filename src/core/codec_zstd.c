@@ -278,5 +278,6 @@ const struct ks_codec ks_codec_zstd = {
 	.magic_len = sizeof(MAGIC) - 1,
 	.decode = zstd_decode,
 	.pack = zstd_pack,
+	.splicer = &ks_splicer_zstd,
 	.objection = zstd_objection,
 };

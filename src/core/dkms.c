@@ -272,7 +272,7 @@ static bool is_same_image(const char *a, const char *b, const struct ks_load *lo
 }
 
 static bool renew(const char *installed, const char *copy, const struct ks_load *load, bool dry_run,
-		  enum ks_dkms_copy *result, struct ks_error *err)
+		  struct ks_dirsync *sync, enum ks_dkms_copy *result, struct ks_error *err)
 {
 	__attribute__((cleanup(file_free))) struct file from = FILE_NONE;
 	__attribute__((cleanup(file_free))) struct file to = FILE_NONE;
@@ -289,12 +289,12 @@ static bool renew(const char *installed, const char *copy, const struct ks_load 
 		return false;
 	*result = same ? KS_DKMS_RENEWED : KS_DKMS_DIFFERS;
 	return !same || dry_run ||
-	       ks_file_replace(&to.place, &to.st, ks_buf_view(&from.bytes), err);
+	       ks_file_replace(&to.place, &to.st, ks_buf_view(&from.bytes), sync, err);
 }
 
 bool ks_dkms_renew(const char *installed, const struct ks_strings *copies,
-		   const struct ks_load *load, bool dry_run, enum ks_dkms_copy *result,
-		   const char **copy, struct ks_error *err)
+		   const struct ks_load *load, bool dry_run, struct ks_dirsync *sync,
+		   enum ks_dkms_copy *result, const char **copy, struct ks_error *err)
 {
 	const char *slash = strrchr(installed, '/');
 	const char *name = slash ? slash + 1 : installed;
@@ -307,7 +307,7 @@ bool ks_dkms_renew(const char *installed, const struct ks_strings *copies,
 		if (!last || strcmp(last + 1, name) != 0)
 			continue;
 		*copy = copies->item[i];
-		if (!renew(installed, *copy, load, dry_run, result, err))
+		if (!renew(installed, *copy, load, dry_run, sync, result, err))
 			return ks_at(err, *copy);
 		if (*result != KS_DKMS_DIFFERS)
 			return true;

@@ -38,10 +38,10 @@ enum ks_dkms_copy {
 /*
  * Makes DKMS's copy of the module at INSTALLED, the one in COPIES with the same file name, the same
  * as that is: else "dkms status" complains of differences.  *COPY points into COPIES, or is NULL.
- * With DRY_RUN nothing is written.
+ * With DRY_RUN nothing is written.  SYNC as in ks_file_replace().
  */
 KS_MUST_CHECK bool ks_dkms_renew(const char *installed, const struct ks_strings *copies,
-				 const struct ks_load *load, bool dry_run,
+				 const struct ks_load *load, bool dry_run, struct ks_dirsync *sync,
 				 enum ks_dkms_copy *result, const char **copy,
 				 struct ks_error *err);
 

@@ -331,7 +331,8 @@ static bool read_packed(struct walk *w, struct ks_view file, size_t *at, struct 
 	rest.len = packed_len(codec, rest);
 	*at += rest.len;
 	w->container = codec->name;
-	if (!ks_codec_unpack(codec, rest, w->limit, &w->unpacked, err) || !read_unpacked(w, start, err))
+	if (!ks_codec_unpack(codec, rest, w->limit, &w->unpacked, err) ||
+	    !read_unpacked(w, start, err))
 		return false;
 	w->container = NULL;
 	return true;

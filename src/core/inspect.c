@@ -150,16 +150,6 @@ static bool inspect_message(struct ks_inspection *in, const struct ks_trailer *t
 	return judge_all(in, t->image, certs, err);
 }
 
-static size_t count_beneath(struct ks_view image)
-{
-	struct ks_trailer t = ks_trailer_parse(image);
-	size_t count = 0;
-
-	for (; t.kind == KS_TRAILER_WHOLE; t = ks_trailer_parse(t.image))
-		count++;
-	return count + (t.kind == KS_TRAILER_MALFORMED);
-}
-
 static bool inspect(struct ks_view content, const struct ks_certs *certs, struct ks_inspection *in,
 		    struct ks_error *err)
 {
@@ -176,7 +166,7 @@ static bool inspect(struct ks_view content, const struct ks_certs *certs, struct
 	case KS_TRAILER_WHOLE:
 		break;
 	}
-	in->beneath = count_beneath(t.image);
+	in->beneath = ks_trailer_count(t.image);
 	return inspect_message(in, &t, certs, err);
 }
 

@@ -9,11 +9,15 @@
 
 #include "base/dir.h"
 #include "base/file.h"
+#include "core/codec.h"
 #include "core/kconfig.h"
 
 static const char *const module_dirs[] = { "/lib/modules", "/usr/lib/modules" };
 
-enum { CONFIG_LIMIT = 16 << 20 }; /* bytes; a real config has 300 KiB */
+enum {
+	CONFIG_LIMIT = 16 << 20, /* bytes; a real config has 300 KiB */
+	PACKED_LIMIT = 1 << 20,
+};
 
 static bool is_directory(const struct ks_place *place)
 {
@@ -103,6 +107,21 @@ static bool try_config(const char *root, char *path, const char *symbol, char **
 	       (!*value || ks_string_copy(file, path, err));
 }
 
+/* CONFIG_IKCONFIG_PROC: of all the configs this one is the kernel's for certain. */
+static bool try_running(const char *root, const char *symbol, char **value, char **file,
+			struct ks_error *err)
+{
+	static const char path[] = "/proc/config.gz";
+	KS_BULK packed = { 0 };
+	KS_BULK config = { 0 };
+
+	if (!ks_file_read_live(root, path, PACKED_LIMIT, &packed, err) ||
+	    !ks_codec_unpack(&ks_codec_gzip, ks_buf_view(&packed), CONFIG_LIMIT, &config, err))
+		return true;
+	return ks_kconfig_get(ks_buf_view(&config), symbol, value, err) &&
+	       (!*value || ks_string_copy(file, path, err));
+}
+
 bool ks_kernel_config(const struct ks_kernel *kernel, const char *root, const char *symbol,
 		      char **value, char **file, struct ks_error *err)
 {
@@ -111,6 +130,8 @@ bool ks_kernel_config(const struct ks_kernel *kernel, const char *root, const ch
 	KS_STRING boot = NULL;
 
 	*value = *file = NULL;
+	if (kernel->is_running && !try_running(root, symbol, value, file, err))
+		return false;
 	for (size_t i = 0; i < sizeof(inside) / sizeof(*inside); i++) {
 		KS_STRING path = NULL;
 

@@ -6,8 +6,9 @@
 #include "base/strings.h"
 
 struct ks_kernel {
-	char *version; /* "6.12.94+deb13-cloud-amd64": the directory's name and uname -r */
-	char *dir;     /* canonical, inside the root: "/usr/lib/modules/VERSION" */
+	char *version;	 /* "6.12.94+deb13-cloud-amd64": the directory's name and uname -r */
+	char *dir;	 /* canonical, inside the root: "/usr/lib/modules/VERSION" */
+	bool is_running; /* /proc speaks of it, as whoever found it knows */
 };
 
 #define KS_KERNEL __attribute__((cleanup(ks_kernel_free))) struct ks_kernel
@@ -25,8 +26,8 @@ KS_MUST_CHECK bool ks_kernel_versions(const char *root, struct ks_strings *versi
 
 /*
  * *VALUE and *FILE (both the caller's) become SYMBOL's value and the config file that sets it, the
- * first of build/.config, build/include/config/auto.conf, config and /boot/config-VERSION that
- * can be read; NULL where none does.
+ * first of /proc/config.gz of the running kernel, build/.config, build/include/config/auto.conf,
+ * config and /boot/config-VERSION that can be read; NULL where none does.
  */
 KS_MUST_CHECK bool ks_kernel_config(const struct ks_kernel *kernel, const char *root,
 				    const char *symbol, char **value, char **file,

@@ -28,10 +28,15 @@ static bool unpack(struct ks_module *m, struct ks_buf *file, const struct ks_loa
 		*file = (struct ks_buf){ 0 };
 		return true;
 	}
-	if (!ks_codec_unpack(m->codec, ks_buf_view(file), how->max_size, &m->content, err))
+	if (!ks_codec_unpack_seams(m->codec, ks_buf_view(file), how->max_size, &m->content,
+				   how->extend ? &m->seams : NULL, err))
 		return false;
 	if (how->examine)
 		m->objection = m->codec->objection(ks_buf_view(file));
+	if (how->extend) {
+		m->file = *file;
+		*file = (struct ks_buf){ 0 };
+	}
 	return true;
 }
 
@@ -56,8 +61,10 @@ bool ks_module_load(struct ks_module *module, const char *path, const struct ks_
 		    struct ks_error *err)
 {
 	*module = KS_MODULE_NONE;
-	if (load(module, path, how, err))
+	if (load(module, path, how, err)) {
+		module->old_len = module->kept = module->content.len;
 		return true;
+	}
 	ks_module_free(module);
 	return false;
 }
@@ -80,19 +87,50 @@ static bool is_removable(const struct ks_module *m, const struct ks_trailer *t,
 	return ks_signature_parse(t->message, &signature, err);
 }
 
-bool ks_module_unsign(struct ks_module *module, size_t *removed, struct ks_error *err)
+static struct ks_splice splice_of(const struct ks_module *m, size_t keep)
+{
+	return (struct ks_splice){ .file = ks_buf_view(&m->file),
+				   .seams = &m->seams,
+				   .old_len = m->old_len,
+				   .keep = keep,
+				   .content = ks_buf_view(&m->content) };
+}
+
+/* Of a malformed one nobody knows where it starts: it stays. */
+static bool comes_off_cleanly(const struct ks_module *m, const struct ks_trailer *t)
+{
+	struct ks_splice splice = splice_of(m, t->image.len);
+
+	return t->kind == KS_TRAILER_WHOLE &&
+	       (m->codec == &ks_codec_none ||
+		(m->file.len && ks_codec_cuts_cleanly(m->codec, &splice)));
+}
+
+static bool unsign(struct ks_module *m, bool only_cleanly, size_t *removed, struct ks_error *err)
 {
 	*removed = 0;
 	for (;;) {
-		struct ks_trailer t = ks_module_trailer(module);
+		struct ks_trailer t = ks_module_trailer(m);
 
-		if (t.kind == KS_TRAILER_NONE)
+		if (t.kind == KS_TRAILER_NONE || (only_cleanly && !comes_off_cleanly(m, &t)))
 			return true;
-		if (!is_removable(module, &t, err))
+		if (!is_removable(m, &t, err))
 			return ks_at(err, "malformed signature, cannot be removed");
-		module->content.len = t.image.len;
+		m->content.len = t.image.len;
+		if (m->kept > m->content.len)
+			m->kept = m->content.len;
 		++*removed;
 	}
+}
+
+bool ks_module_unsign(struct ks_module *module, size_t *removed, struct ks_error *err)
+{
+	return unsign(module, false, removed, err);
+}
+
+bool ks_module_unsign_outer(struct ks_module *module, size_t *removed, struct ks_error *err)
+{
+	return unsign(module, true, removed, err);
 }
 
 bool ks_module_append(struct ks_module *module, struct ks_view message, struct ks_error *err)
@@ -100,40 +138,48 @@ bool ks_module_append(struct ks_module *module, struct ks_view message, struct k
 	return ks_trailer_append(&module->content, message, err);
 }
 
-/* *FILE is either PACKED's bytes or, where nothing has to be packed, the content itself. */
-static bool pack(const struct ks_module *m, struct ks_buf *packed, struct ks_view *file,
-		 struct ks_error *err)
+/* *FILE is either MADE's bytes or, where nothing is compressed, the content itself. */
+static bool write_container(const struct ks_module *m, struct ks_buf *made, struct ks_view *file,
+			    struct ks_written *written, struct ks_error *err)
 {
-	*file = ks_buf_view(&m->content);
-	if (m->codec == &ks_codec_none)
-		return true;
-	if (!m->codec->pack(*file, packed, err))
-		return false;
-	*file = ks_buf_view(packed);
+	struct ks_splice splice = splice_of(m, m->kept);
+
+	*file = splice.content;
+	*written = (struct ks_written){ .way = KS_WAY_PLAIN };
+	if (m->codec != &ks_codec_none) {
+		if (!ks_codec_write(m->codec, &splice, !m->file.len, made, written, err))
+			return false;
+		*file = ks_buf_view(made);
+	}
+	written->growth = (int64_t)file->len - m->st.st_size;
 	return true;
 }
 
-bool ks_module_store(const struct ks_module *module, struct ks_error *err)
+bool ks_module_store(const struct ks_module *module, struct ks_dirsync *sync,
+		     struct ks_written *written, struct ks_error *err)
 {
-	KS_BULK packed = { 0 };
+	KS_BULK made = { 0 };
 	struct ks_view file;
 
-	return pack(module, &packed, &file, err) &&
-	       ks_file_replace(&module->place, &module->st, file, err);
+	return write_container(module, &made, &file, written, err) &&
+	       ks_file_replace(&module->place, &module->st, file, sync, err);
 }
 
 bool ks_module_store_as(const struct ks_module *module, const struct ks_place *place, mode_t mode,
 			struct ks_error *err)
 {
-	KS_BULK packed = { 0 };
+	KS_BULK made = { 0 };
+	struct ks_written written;
 	struct ks_view file;
 
-	return pack(module, &packed, &file, err) && ks_file_write(place, mode, file, err);
+	return write_container(module, &made, &file, &written, err) &&
+	       ks_file_write(place, mode, file, err);
 }
 
 void ks_module_free(struct ks_module *module)
 {
 	ks_place_close(&module->place);
 	ks_buf_drop(&module->content);
+	ks_buf_drop(&module->file);
 	*module = KS_MODULE_NONE;
 }

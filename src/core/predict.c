@@ -429,7 +429,7 @@ static bool settle(struct judge *j, enum answer answer)
 	case UNSURE:
 		return unknown(j, KS_CAUSE_UNAVAILABLE_KEY,
 			       j->finding->by && j->finding->by->why ?
-				       j->finding->by->why :
+				       "whether this kernel accepts the certificate" :
 				       "which of several certificates it takes, or what of them");
 	case NO_KEY:
 		break;

@@ -21,7 +21,8 @@ struct job {
 
 /* What is there already */
 
-static bool is_plain(const struct ks_signature *signature, const struct ks_trailer *t)
+/* STACK: others may stand beneath it. */
+static bool is_plain(const struct ks_signature *signature, const struct ks_trailer *t, bool stack)
 {
 	KS_STRING refusal = NULL;
 	struct ks_error ignored;
@@ -30,16 +31,16 @@ static bool is_plain(const struct ks_signature *signature, const struct ks_trail
 	/* The last one writes the whole message anew to look at it. */
 	return signature->count == 1 && !signature->signer[0].attributes &&
 	       !signature->certificates && signature->length == t->message.len &&
-	       ks_trailer_parse(t->image).kind == KS_TRAILER_NONE &&
+	       (stack || ks_trailer_parse(t->image).kind == KS_TRAILER_NONE) &&
 	       ks_signature_refusal(signature, t->message.len, &refusal, &sys, &ignored) &&
 	       !refusal;
 }
 
 /* *IS_THIS: exactly what SIGNER would make.  *IS_OURS: by its key and nobody else's. */
 static bool compare(struct ks_signature *signature, const struct ks_trailer *t,
-		    const struct ks_signer *signer, bool *is_this, bool *is_ours,
-		    struct ks_error *err)
+		    const struct job *job, bool *is_this, bool *is_ours, struct ks_error *err)
 {
+	const struct ks_signer *signer = job->signer;
 	enum ks_verdict verdict = KS_VERDICT_UNKNOWN_SIGNER;
 
 	*is_this = false;
@@ -51,7 +52,7 @@ static bool compare(struct ks_signature *signature, const struct ks_trailer *t,
 		*is_ours = verdict != KS_VERDICT_UNKNOWN_SIGNER;
 	}
 	/* RSA-PSS by this very key holds, and no kernel takes it: the algorithm counts too. */
-	*is_this = verdict == KS_VERDICT_GOOD && is_plain(signature, t) &&
+	*is_this = verdict == KS_VERDICT_GOOD && is_plain(signature, t, job->how->stack) &&
 		   strcmp(signature->signer[0].digest, ks_signer_hash(signer)) == 0 &&
 		   strcmp(signature->signer[0].algorithm, ks_signer_algorithm(signer)) == 0;
 	return true;
@@ -76,7 +77,7 @@ static bool look(const struct job *job, const struct ks_module *m, bool *finishe
 
 	if (t.kind != KS_TRAILER_WHOLE || !ks_signature_parse(t.message, &signature, err))
 		return true;
-	if (job->signer && !compare(&signature, &t, job->signer, &is_this, &is_ours, err))
+	if (job->signer && !compare(&signature, &t, job, &is_this, &is_ours, err))
 		return false;
 	/* A file that kernels cannot read is no good however well it is signed: made anew. */
 	if (is_this && !m->objection && !job->how->force) {
@@ -110,30 +111,55 @@ static bool compare_vermagic(const struct job *job, const struct ks_module *m, s
 
 /* The two lines */
 
+static bool unsign(const struct job *job, struct ks_module *m, struct ks_error *err)
+{
+	struct ks_sign_result *result = job->result;
+	bool stack = job->signer && job->how->stack;
+
+	if (!(stack ? ks_module_unsign_outer(m, &result->removed, err) :
+		      ks_module_unsign(m, &result->removed, err)))
+		return false;
+	result->beneath = ks_trailer_count(ks_buf_view(&m->content));
+	return true;
+}
+
+static bool store(const struct job *job, const struct ks_module *m, struct ks_error *err)
+{
+	job->result->hard_linked = m->st.st_nlink > 1;
+	return job->how->dry_run || ks_module_store(m, job->how->sync, &job->result->written, err);
+}
+
 static bool sign_and_store(const struct job *job, struct ks_module *m, struct ks_error *err)
 {
 	KS_BUF message = { 0 };
 
+	if (job->how->dry_run)
+		return store(job, m, err);
 	return ks_signer_sign(job->signer, ks_buf_view(&m->content), &message, err) &&
-	       ks_module_append(m, ks_buf_view(&message), err) && ks_module_store(m, err);
+	       ks_module_append(m, ks_buf_view(&message), err) && store(job, m, err);
+}
+
+static bool load(const char *path, const struct job *job, bool examine, struct ks_module *m,
+		 bool *finished, struct ks_error *err)
+{
+	struct ks_load load = job->how->load;
+
+	load.examine = examine;
+	load.extend = !job->how->recompress;
+	return ks_module_load(m, path, &load, err) && look(job, m, finished, err);
 }
 
 static bool sign_once(const char *path, const struct job *job, struct ks_error *err)
 {
-	struct ks_load load = job->how->load;
 	KS_MODULE m = KS_MODULE_NONE;
 	bool finished = false;
 
-	load.examine = true;
-	if (!ks_module_load(&m, path, &load, err) || !look(job, &m, &finished, err) ||
-	    !compare_vermagic(job, &m, err))
+	if (!load(path, job, true, &m, &finished, err) || !compare_vermagic(job, &m, err))
 		return false;
 	if (finished)
 		return true;
 	job->result->outcome = KS_OUTCOME_SIGNED;
-	job->result->hard_linked = m.st.st_nlink > 1;
-	return ks_module_unsign(&m, &job->result->removed, err) &&
-	       (job->how->dry_run || sign_and_store(job, &m, err));
+	return unsign(job, &m, err) && sign_and_store(job, &m, err);
 }
 
 static bool unsign_once(const char *path, const struct job *job, struct ks_error *err)
@@ -141,15 +167,14 @@ static bool unsign_once(const char *path, const struct job *job, struct ks_error
 	KS_MODULE m = KS_MODULE_NONE;
 	bool finished = false;
 
-	if (!ks_module_load(&m, path, &job->how->load, err) || !look(job, &m, &finished, err))
+	if (!load(path, job, false, &m, &finished, err))
 		return false;
 	if (finished)
 		return true;
-	if (!ks_module_unsign(&m, &job->result->removed, err))
+	if (!unsign(job, &m, err))
 		return false;
 	job->result->outcome = job->result->removed ? KS_OUTCOME_UNSIGNED : KS_OUTCOME_NOT_SIGNED;
-	job->result->hard_linked = job->result->removed && m.st.st_nlink > 1;
-	return !job->result->removed || job->how->dry_run || ks_module_store(&m, err);
+	return !job->result->removed || store(job, &m, err);
 }
 
 static bool try_often(const char *path, const struct job *job,

@@ -27,29 +27,32 @@ struct ks_written {
 	enum ks_way way;
 	const char *why; /* MENDED and PACKED: what the old file had ("a second stream"), static;
 			    NULL where somebody asked for PACKED */
+	int64_t growth; /* bytes that the file is longer than the old one: ks_module_store() says */
 };
 
 /*
  * Where a deflate block starts, which only decoding tells: the other formats say it themselves.
+ * Bits are those of the file; the lowest bit of its first byte is 0.
  */
 struct ks_seam {
-	uint64_t bit; /* of the file; the lowest bit of its first byte is 0 */
-	size_t at;    /* bytes of content in front of it */
+	uint64_t bit;
+	uint64_t before; /* where the block in front of it starts; 0: it is the first */
+	size_t at;	 /* bytes of content in front of it */
+	uint32_t crc;	 /* their CRC-32 */
 };
 
-enum { KS_SEAMS = 256 };
+enum { KS_SEAMS = 128 };
 
 /*
- * Some of the places where a block starts, in order, the first and the last one always among them.
- * No two have the same AT.  Empty for formats that do not need it, and where there is more than one
- * member.
+ * Some of the places where a block starts, in order, and as the last item where the last block
+ * ends.  The first item's AT is 0.  Where blocks are many, those near the end are kept rather than
+ * those in front.  No two items have the same AT: of the blocks that start there all but the last
+ * hold nothing, and that one is meant, so that a cut there loses none of them.
+ * Empty for formats that do not need it, and where there is more than one member.
  */
 struct ks_seams {
 	size_t count;
 	struct ks_seam item[KS_SEAMS];
-	uint64_t last_block; /* the bit where the last block starts, the one with BFINAL; it may be
-				empty, and then it is in no item */
-	uint64_t end;	     /* the bit behind the last block */
 };
 
 struct ks_splice {

@@ -81,6 +81,16 @@ struct ks_trailer ks_trailer_parse(struct ks_view file)
 	return t;
 }
 
+size_t ks_trailer_count(struct ks_view file)
+{
+	struct ks_trailer t = ks_trailer_parse(file);
+	size_t count = 0;
+
+	for (; t.kind == KS_TRAILER_WHOLE; t = ks_trailer_parse(t.image))
+		count++;
+	return count + (t.kind == KS_TRAILER_MALFORMED);
+}
+
 bool ks_trailer_append(struct ks_buf *file, struct ks_view message, struct ks_error *err)
 {
 	uint8_t info[INFO_SIZE] = { [INFO_ID_TYPE] = ID_TYPE_PKCS7 };

@@ -26,6 +26,9 @@ struct ks_trailer {
 /* Reads the outermost trailer of FILE; the views point into FILE. */
 struct ks_trailer ks_trailer_parse(struct ks_view file);
 
+/* How many trailers FILE ends with, one behind the other, a malformed one included. */
+size_t ks_trailer_count(struct ks_view file);
+
 /* Appends MESSAGE, its information block and the marker. */
 KS_MUST_CHECK bool ks_trailer_append(struct ks_buf *file, struct ks_view message,
 				     struct ks_error *err);

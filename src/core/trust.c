@@ -14,6 +14,8 @@
 #include "core/siglist.h"
 #include "core/trust_live.h"
 
+#define FIRMWARE "/sys/firmware"
+
 enum {
 	IMAGE_LIMIT = 256 << 20, /* bytes, of an image's file */
 	KERNEL_LIMIT = 1 << 30,	 /* bytes, of what it unpacks to */
@@ -102,29 +104,69 @@ static bool note_missing(struct ks_trust *trust, const char *what, struct ks_err
 
 /* The image */
 
+/*
+ * Nearly all have a vmlinuz, in /boot or beside the modules; those of PowerPC an ELF vmlinux, openSUSE's of
+ * ARM and RISC-V an Image.
+ */
+static const char *const image_names[] = { "vmlinuz", "vmlinux", "Image" };
+
+enum { IMAGE_PLACES = 2 * sizeof(image_names) / sizeof(*image_names) };
+
+static bool image_place(const struct ks_kernel *kernel, size_t i, char **path, struct ks_error *err)
+{
+	const char *name = image_names[i / 2];
+
+	return i % 2 ? ks_string_print(path, err, "%s/%s", kernel->dir, name) :
+		       ks_string_print(path, err, "/boot/%s-%s", name, kernel->version);
+}
+
+/* One that is there and may not be read is what has to be said; of none, the place to be expected. */
 static bool find_image(const struct ks_trust_search *s, struct ks_buf *file, char **path,
 		       struct ks_error *err)
 {
-	const struct ks_kernel *kernel = s->kernel;
+	struct ks_error first = { 0 };
 	struct stat st;
 
-	if (!ks_string_print(path, err, "/boot/vmlinuz-%s", kernel->version))
-		return false;
-	if (ks_file_read_path(s->root, *path, IMAGE_LIMIT, file, &st, err))
-		return true;
-	/* One that is there and cannot be read is what has to be said; else the next is tried. */
-	if (err->sys == EACCES || err->sys == EPERM)
-		return ks_at(err, *path);
-	ks_string_free(path);
-	return ks_string_print(path, err, "%s/vmlinuz", kernel->dir) &&
-	       (ks_file_read_path(s->root, *path, IMAGE_LIMIT, file, &st, err) ||
-		ks_at(err, *path));
+	for (size_t i = 0; i < IMAGE_PLACES; i++) {
+		ks_string_free(path);
+		if (!image_place(s->kernel, i, path, err))
+			return false;
+		if (ks_file_read_path(s->root, *path, IMAGE_LIMIT, file, &st, err))
+			return true;
+		ks_at(err, *path);
+		if (err->sys == EACCES || err->sys == EPERM)
+			return false;
+		if (!i)
+			first = *err;
+	}
+	*err = first;
+	return false;
+}
+
+/* KERNEL's directory may be a link, and its version a name for another one's. */
+static bool is_image_of(const struct ks_image *image, const struct ks_kernel *kernel)
+{
+	const char *slash = strrchr(kernel->dir, '/');
+
+	return !image->release || strcmp(image->release, kernel->version) == 0 ||
+	       (slash && strcmp(image->release, slash + 1) == 0);
+}
+
+/* What is compiled into another kernel says nothing of this one. */
+static bool note_other_image(struct ks_trust *trust, const struct ks_image *image,
+			     struct ks_error *err)
+{
+	KS_STRING path = trust->image;
+
+	trust->image = NULL;
+	ks_fail(err, KS_ERR_INPUT, "it is the image of %s", image->release);
+	return note_missing(trust, path, err);
 }
 
 static bool read_image(const struct ks_trust_search *s, struct ks_trust *trust, char **builder,
 		       struct ks_error *err)
 {
-	struct ks_image image = { 0 };
+	KS_IMAGE image = { 0 };
 	KS_BULK file = { 0 };
 	bool ok;
 
@@ -134,6 +176,8 @@ static bool read_image(const struct ks_trust_search *s, struct ks_trust *trust, 
 	}
 	if (!ks_image_read(ks_buf_view(&file), KERNEL_LIMIT, &image, err))
 		return note_missing(trust, trust->image, err);
+	if (!is_image_of(&image, s->kernel))
+		return note_other_image(trust, &image, err);
 	ok = add(trust, &image.builtin, KS_ORIGIN_BUILTIN, err) &&
 	     add(trust, &image.revoked, KS_ORIGIN_REVOKED, err);
 	trust->is_image_read = image.has_list && !image.unread;
@@ -143,7 +187,6 @@ static bool read_image(const struct ks_trust_search *s, struct ks_trust *trust, 
 	}
 	*builder = image.builder;
 	image.builder = NULL;
-	ks_image_free(&image);
 	return ok;
 }
 
@@ -523,6 +566,16 @@ static bool read_list(const struct ks_trust_search *s, const char *name, const c
 	return ks_strings_add(&trust->unseen, denied, err);
 }
 
+/* Who was not started by EFI has no such directory, but others; where all are hidden nobody can tell. */
+static bool is_without_efi(const struct ks_trust_search *s)
+{
+	KS_STRINGS names = { 0 };
+	struct ks_error ignored;
+
+	return strcmp(s->efivars, KS_EFIVARS) == 0 && !ks_place_exists(s->live, FIRMWARE "/efi") &&
+	       ks_dir_names_at(s->live, FIRMWARE, &names, &ignored) && names.count;
+}
+
 /*
  * Where its validation is switched off, shim has the kernel told that there is no Secure Boot
  * (efi_get_secureboot() in drivers/firmware/efi/libstub/secureboot.c).
@@ -535,7 +588,7 @@ static bool read_secure_boot(const struct ks_trust_search *s, struct ks_trust *t
 	if (!read_flag(s, "SecureBoot", KS_EFI_GLOBAL, trust, &trust->secure_boot, err) ||
 	    !read_flag(s, "MokSBStateRT", KS_EFI_SHIM, trust, &is_off, err))
 		return false;
-	if (trust->secure_boot == KS_YES && is_off == KS_YES)
+	if ((trust->secure_boot == KS_YES && is_off == KS_YES) || is_without_efi(s))
 		trust->secure_boot = KS_NO;
 	return true;
 }

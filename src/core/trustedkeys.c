@@ -216,7 +216,7 @@ static bool update(struct job *job, const struct ks_place *place, struct ks_trus
 	       ks_kconfig_set_string(ks_buf_view(&config), symbol, result->value, keyring, &changed,
 				     &result->changed, err) &&
 	       (!result->changed || job->dry_run ||
-		ks_file_replace(place, &st, ks_buf_view(&changed), err));
+		ks_file_replace(place, &st, ks_buf_view(&changed), NULL, err));
 }
 
 bool ks_trusted_keys_set(const struct ks_keystore *store, const char *name, const char *path,

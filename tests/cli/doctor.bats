@@ -82,6 +82,23 @@ has_steps() {
 	has_steps "^mokutil --import $root/var/lib/dkms/mok.pub\$"
 }
 
+@test "programs that are not there are named in the steps that need them" {
+	local own=(unshare --mount) bin=$BATS_TEST_TMPDIR/bin wanting
+	[ "$(id -u)" = 0 ] || own=(unshare --user --map-root-user --mount)
+	"${own[@]}" true 2>/dev/null || skip "no mounts for us"
+	module extra/a.ko
+	mkdir "$bin"
+	for wanting in openssl,mokutil mokutil ''; do
+		# shellcheck disable=SC2016 # for the shell in the namespace
+		output=$("${own[@]}" sh -c 'mount --bind "$1" /usr/bin; shift; exec "$@"' sh "$bin" \
+			"$KERNEL_SIGN" "${doctor[@]}" --json)
+		[ "$(jq -r '[.steps[].why | capture("; there is no /usr/bin/(?<it>[a-z]+) yet$").it] | join(",")' \
+			<<<"$output")" = "$wanting" ]
+		: >"$bin/openssl"
+		[ "$wanting" = openssl,mokutil ] || : >"$bin/mokutil"
+	done
+}
+
 @test "enrolment that waits for MokManager needs a restart, and no second import" {
 	dkms_key rsa
 	module extra/a.ko
@@ -298,13 +315,13 @@ has_steps() {
 }
 
 @test "a kernel's name goes into commands as a shell takes it" {
-	odd="$V;touch pwned"
+	odd="$V;>pwned"
 	dkms_key rsa
 	listed rsa | variable db "$SECURITY"
 	module extra/a.ko
 	ks 0 sign "${here[@]}"
 	mv "$tree" "$root/lib/modules/$odd"
-	mv "$root/boot/vmlinuz-$V" "$root/boot/vmlinuz-$odd"
+	image_of "$odd" "$DEBIAN" ec
 	ks 0 doctor --root "$root" -k "$odd" --efivars "$efi" --json
 	has_steps "^chroot $root dkms autoinstall -k '$odd'\$"
 }

@@ -18,20 +18,23 @@ start_kernel() {
 	secure_boot '\1'
 }
 
-# image BUILDER [CERT...]: the image of the kernel $V, an ELF file with the list of certificates that
+# image BUILDER [CERT...]: the image of the kernel $V
+image() { image_of "$V" "$@"; }
+
+# image_of VERSION BUILDER [CERT...]: an ELF file with the list of certificates that
 # certs/system_certificates.S lays out.
-image() {
-	local builder=$1 cert
-	shift
+image_of() {
+	local version=$1 builder=$2 cert
+	shift 2
 	{
-		printf '.section .rodata\n.ascii "Linux version %s (%s) (cc) #1 SMP\\n"\n' "$V" "$builder"
+		printf '.section .rodata\n.ascii "Linux version %s (%s) (cc) #1 SMP\\n"\n' "$version" "$builder"
 		printf '.balign 8\nlist:\n'
 		for cert; do
 			printf '.incbin "%s"\n' "$KEYS/$cert.der"
 		done
 		printf 'end: .balign 8\n.quad end - list\n.quad 0\n'
 	} >image.S
-	"${COMPILER[@]}" -nostdlib -static -Wl,-e,0 -o "$root/boot/vmlinuz-$V" image.S
+	"${COMPILER[@]}" -nostdlib -static -Wl,-e,0 -o "$root/boot/vmlinuz-$version" image.S
 }
 
 # variable NAME GUID: a variable of what stdin says, with its attributes.

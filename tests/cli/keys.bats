@@ -319,6 +319,86 @@ signs_with() {
 	[ -z "$stderr" ]
 }
 
+@test "a private key that others may write to, or replace: refused" {
+	mkdir shared
+	cp "$KEYS/rsa.key" shared/open.key
+	chgrp 12345 shared/open.key shared 2>/dev/null || skip "needs root, for a group of others"
+	for mode in 602 620 666; do
+		chmod "$mode" shared/open.key
+		refuses "others can write to the private key \\(mode 0$mode" shared/open.key \
+			--key shared/open.key --cert "$KEYS/rsa.pem"
+	done
+	chmod 600 shared/open.key
+	for mode in 777 702 770; do
+		chmod "$mode" shared
+		refuses "others can replace the private key \\(its directory has mode 0$mode" shared/open.key \
+			--key shared/open.key --cert "$KEYS/rsa.pem"
+	done
+	# Where nobody takes away what is another's, as in /tmp, and where the group is root's.
+	chmod 1777 shared
+	ks 0 sign "${here[@]}" --key shared/open.key --cert "$KEYS/rsa.pem" --hash sha256
+	[ -z "$stderr" ]
+	chgrp 0 shared
+	chmod 770 shared
+	ks 0 sign "${here[@]}" --key shared/open.key --cert "$KEYS/rsa.pem" --hash sha512
+	[ -z "$stderr" ]
+}
+
+@test "a private key of another user: a warning" {
+	cp "$KEYS/rsa.key" foreign.key
+	chown 12345 foreign.key 2>/dev/null || skip "needs root, for another user"
+	chmod 600 foreign.key
+	ks 0 sign "${here[@]}" --key foreign.key --cert "$KEYS/rsa.pem" --hash sha256
+	warns 'warning: foreign.key: the private key belongs to another user \(12345'
+	is_signed "$tree/extra/a.ko"
+}
+
+@test "key-permissions = strict: what would be warned of is refused" {
+	cp "$KEYS/rsa.key" open.key
+	chmod 644 open.key
+	mkdir -p "$root/etc"
+	echo 'key-permissions = strict' >"$root/etc/kernel-sign.conf"
+	refuses 'the private key is open to others' open.key --key open.key --cert "$KEYS/rsa.pem"
+	chmod 600 open.key
+	ks 0 sign "${here[@]}" --key open.key --cert "$KEYS/rsa.pem" --hash sha256
+	echo 'key-permissions = lax' >"$root/etc/kernel-sign.conf"
+	ks 1 sign "${here[@]}" --key open.key --cert "$KEYS/rsa.pem" --hash sha256
+	warns "'key-permissions' cannot be 'lax'"
+}
+
+@test "sign-file only warns of a key that others may write to" {
+	cp "$KEYS/rsa.key" open.key
+	chmod 606 open.key
+	ks 0 sign-file sha256 open.key "$KEYS/rsa.pem" "$tree/extra/a.ko"
+	warns 'warning: open.key: others can write to the private key'
+	is_signed "$tree/extra/a.ko"
+}
+
+# holds_open PID: it has an unnamed file open, the new module that is about to get its name.
+holds_open() { ls -l "/proc/$1/fd" 2>/dev/null | grep -q '(deleted)'; }
+
+@test "the passphrase is not in the environment of the program that uses it" {
+	local tracer pid tries=0
+	[ "$(id -u)" = 0 ] || skip "needs root: the program lets nobody else look into it"
+	openssl pkey -in "$KEYS/rsa.key" -aes256 -passout pass:open-says-me -out locked.key
+	chmod 600 locked.key
+	KBUILD_SIGN_PIN=open-says-me ASAN_OPTIONS=detect_leaks=0 strace -qq -o /dev/null -e trace=linkat \
+		-e inject=linkat:delay_enter=5000000 "$KERNEL_SIGN" sign -q -j1 "${here[@]}" --hash sha256 \
+		--key locked.key --cert "$KEYS/rsa.pem" 3>&- &
+	tracer=$!
+	until pid=$(cat "/proc/$tracer/task/$tracer/children") && holds_open "${pid% }"; do
+		sleep 0.05
+		[ $((tries += 1)) -lt 200 ]
+	done
+	tr '\0' '\n' <"/proc/${pid% }/environ" >environ
+	tr '\0' '\n' <"/proc/$tracer/environ" >environ.tracer
+	wait "$tracer"
+	grep -q '^PATH=' environ
+	grep -q 'open-says-me' environ.tracer
+	[ "$(grep -ac 'open-says-me' environ)" = 0 ]
+	is_signed "$tree/extra/a.ko"
+}
+
 # dated FROM TO: a certificate of the rsa key valid between these days.
 dated() {
 	mkdir -p ca

@@ -672,3 +672,35 @@ same() { cmp "$tree/updates/dkms/$1" "$copies/$1"; }
 	is_signed "$other/a.ko"
 	cmp "$other/a.ko" "$root/lib/modules/5.0/updates/dkms/a.ko"
 }
+
+# --- what the threads that read modules may open
+
+has_landlock() { "$KERNEL_SIGN" sign -v "${here[@]}" "${key[@]}" -n 2>&1 | grep -q 'Landlock, version'; }
+
+# confined COMMAND...: how often a thread confines itself while the program runs.
+confined() {
+	ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o trace -e trace=landlock_restrict_self "$KERNEL_SIGN" "$@" >/dev/null
+	grep -c 'landlock_restrict_self.*= 0' trace || true
+}
+
+@test "modules are read by confined threads" {
+	for i in 1 2 3 4 5 6; do module "extra/$i.ko.xz"; done
+	has_landlock || skip "this kernel has no Landlock"
+	[ "$(confined sign -j3 "${here[@]}" "${key[@]}")" = 3 ]
+	[ "$(confined sign -j1 "${here[@]}" "${key[@]}" --force)" = 1 ]
+	[ "$(confined verify -j2 "${here[@]}" --cert "$KEYS/rsa.pem")" = 2 ]
+	[ "$(confined status -j2 "${here[@]}")" = 2 ]
+	[ "$(confined unsign -j2 "${here[@]}" --no-confine)" = 0 ]
+}
+
+@test "a confined thread reaches modules by links, and DKMS's copies, and nothing that is not its own" {
+	module weak/real.ko.xz
+	mkdir -p "$tree/extra" elsewhere
+	mv "$tree/weak" "$root/opt"
+	ln -s /opt/real.ko.xz "$tree/extra/linked.ko.xz"
+	ks 0 sign "${here[@]}" "${key[@]}"
+	is_signed "$root/opt/real.ko.xz"
+	[ -L "$tree/extra/linked.ko.xz" ]
+	ks 1 sign --root "$root" /nowhere/at/all.ko "${key[@]}"
+	warns '/nowhere/at/all.ko: .*No such file'
+}

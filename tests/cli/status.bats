@@ -402,6 +402,13 @@ modules_of_all_kinds() {
 	[ "$(value ec '.load | keys | join(" ")')" = \
 		'cause certificate enforced errno from keyring next text verdict why' ]
 	[ "$(value ec '.load | [.cause, .errno, .why] == [null, null, null]')" = true ]
+	# Nor whether kernels of others take them.
+	image somebody@somewhere rsa
+	ks 0 status "${here[@]}" --efivars "$efi"
+	says '^whether 2 of them load is unknown: whether this kernel accepts the certificate$'
+	ks 0 status "${here[@]}" --efivars "$efi" ec
+	says "^  kernel +$V: unknown: whether this kernel accepts the certificate: \"the ec key\", from db, in .platform \(rule\)\$"
+	image "$DEBIAN" rsa
 	# Without the firmware's variables nobody knows of db and MOK; of the compiled-in key they do.
 	ks 0 status "${here[@]}" --json
 	predicted 'unknown, module with unavailable key, -' 'unknown, module with unavailable key, -' 'loads, -, -' \
@@ -429,7 +436,7 @@ modules_of_all_kinds() {
 	kernel a_good 'loads: signed by "the rsa key", from builtin, in .builtin_trusted_keys$'
 	kernel b_unsigned 'refused, "Loading of unsigned module is rejected": .*SIG_FORCE is set\) \(EKEYREJECTED\)$'
 	kernel c_unknown 'refused, "Loading of module with unavailable key is rejected": .* \(EKEYREJECTED\)$'
-	kernel d_bad 'refused, enforced or not: the signature does not belong .* \(EKEYREJECTED\)$'
+	kernel d_bad 'refused, enforced or not: the signature does not belong .*: "the rsa key", from builtin, in .builtin_trusted_keys \(EKEYREJECTED\)$'
 	kernel e_malformed 'refused, enforced or not: .*malformed \(EBADMSG\)$'
 	kernel f_attributes 'refused, enforced or not: .*signed attributes \(EKEYREJECTED\)$'
 	config CONFIG_MODULE_SIG=y CONFIG_CRYPTO_SHA256=y
@@ -450,6 +457,7 @@ modules_of_all_kinds() {
 	config CONFIG_MODULE_SIG=y CONFIG_CRYPTO_SHA256=y CONFIG_MODULE_SIG_FORCE=y
 	ks 0 "${look[@]}" --json
 	predicted 'refused, blacklisted, EKEYREJECTED'
+	[[ $(value a_good .load.text) == *': the hash of this very file is in dbx or MOKX (EKEYREJECTED)' ]]
 	image somebody@somewhere rsa
 	ks 0 "${look[@]}" --json
 	predicted 'unknown, blacklisted, -'
@@ -460,6 +468,7 @@ modules_of_all_kinds() {
 	ks 0 "${look[@]}" --json
 	predicted 'refused, revoked, EKEYREJECTED'
 	[ "$(value a_good '.load | [.from, .keyring == null] | join(" ")')" = 'dbx true' ]
+	[[ $(value a_good .load.text) == *"certificate is revoked: \"the rsa key\", from dbx (EKEYREJECTED)" ]]
 }
 
 @test "predictions: digests and keys that the kernel has not" {

@@ -154,6 +154,13 @@ fact() { jq -r ".kernels[].$1" <<<"$output"; }
 	[ "$(accepted rsa MokNew)" = no ]
 	ks 0 "${trust[@]}"
 	says 'CN=the rsa key +MokNew +at the next boot'
+	# What is to be removed is there until then.
+	listed ec | variable MokListRT "$SHIM"
+	listed ec | variable MokDel "$SHIM"
+	ks 0 "${trust[@]}" --json
+	[ "$(accepted ec MOK) $(accepted ec MokDel)" = 'yes no' ]
+	ks 0 "${trust[@]}"
+	says 'CN=the ec key +MokDel +to be removed at the next boot'
 }
 
 @test "enforced, or not, or nobody can say" {
@@ -201,6 +208,13 @@ fact() { jq -r ".kernels[].$1" <<<"$output"; }
 	ks 0 "${trust[@]}" --json
 	[ "$(accepted rsa MOK)" = unknown ]
 	warns "not seen: /boot/vmlinuz-$V: "
+	# Of another kernel's nothing is shown.
+	image_of 6.99-other "$DEBIAN" ec
+	mv "$root/boot/vmlinuz-6.99-other" "$root/boot/vmlinuz-$V"
+	ks 0 "${trust[@]}" --json
+	[ "$(accepted ec builtin)$(fact image)" = null ]
+	[ "$(accepted rsa MOK)" = unknown ]
+	warns "not seen: /boot/vmlinuz-$V: it is the image of 6.99-other"
 }
 
 @test "what may not be read is said, not taken for absent" {
@@ -230,8 +244,8 @@ fact() { jq -r ".kernels[].$1" <<<"$output"; }
 }
 
 # on_this_kernel ROLE [ARGUMENT...]: trust about the kernel that runs here, in a root of its own
-# with nothing but the program, that kernel's image and config, and the host's /proc. ROLE is "root" or
-# "nobody".
+# with nothing but the program, that kernel's image and config, and the host's /proc, whose config, where it
+# has one, is this. ROLE is "root" or "nobody".
 on_this_kernel() {
 	local role=$1 own=(unshare --mount --propagation private) as=()
 	shift
@@ -242,6 +256,7 @@ on_this_kernel() {
 	# shellcheck disable=SC2016 # for the shell in the namespace
 	run --separate-stderr "${own[@]}" sh -c '
 		mount --rbind /proc "$1/proc"
+		[ ! -e "$1/config.gz" ] || mount --bind "$1/config.gz" "$1/proc/config.gz"
 		shift
 		exec chroot "$@"' sh "$root" "${as[@]}" "$root" /kernel-sign trust "$@"
 }
@@ -253,8 +268,8 @@ this_kernel() {
 	unshare --mount true 2>/dev/null || unshare --user --map-root-user --mount true 2>/dev/null ||
 		skip "no mounts for us"
 	mv "$root/lib/modules/$V" "$root/lib/modules/$(uname -r)"
-	image somebody@somewhere rsa ec
-	mv "$root/boot/vmlinuz-$V" "$root/boot/vmlinuz-$(uname -r)"
+	gzip <"$root/lib/modules/$(uname -r)/build/.config" >"$root/config.gz"
+	image_of "$(uname -r)" somebody@somewhere rsa ec
 	mkdir "$root/proc"
 	cp "$KERNEL_SIGN" "$root/kernel-sign"
 	for file in $(ldd "$KERNEL_SIGN" | grep -o '/[^ ]*'); do
@@ -298,6 +313,21 @@ this_kernel() {
 	[ "$(jq -r '[.kernels[].certificates[].keyring] | unique | tostring' <<<"$output")" = '[null]' ]
 	[ "$(accepted rsa builtin) $(accepted ec builtin)" = 'yes yes' ]
 	[ "$(fact 'differences | length') $(fact 'ring_keys | length')" = '0 0' ]
+}
+
+@test "the running kernel's config is the one that it shows itself" {
+	[ -e /proc/config.gz ] || skip "this kernel does not show its config"
+	this_kernel
+	printf '%s\n' CONFIG_MODULES=y CONFIG_MODULE_SIG=y | gzip >"$root/config.gz"
+	rm "$root/lib/modules/$(uname -r)/build/.config"
+	on_this_kernel nobody --json
+	ended 0
+	[ "$(fact running) $(fact module_sig)" = 'true yes' ]
+	# Other kernels have nothing to do with it.
+	mkdir "$root/lib/modules/6.99-other"
+	on_this_kernel nobody -k 6.99-other --json
+	ended 0
+	[ "$(fact running) $(fact module_sig)" = 'false unknown' ]
 }
 
 @test "of a kernel that does not run no keyring is shown" {

@@ -4,7 +4,7 @@
 . "${abs_top_srcdir:-$(dirname "$0")/../..}/tests/lint/tap"
 
 need pkg-config
-flags=$(pkg-config --cflags libkmod libcrypto libzstd liblzma zlib smartcols json-c) || exit 1
+flags=$(pkg-config --cflags libkmod libcrypto libzstd libxxhash liblzma zlib smartcols json-c) || exit 1
 
 broken=
 unguarded=

@@ -51,7 +51,7 @@ static void kernel_of(const struct system *system, struct ks_kernel *kernel)
 
 	snprintf(version, sizeof(version), "%s", system->version);
 	snprintf(dir, sizeof(dir), "/lib/modules/%s", version);
-	*kernel = (struct ks_kernel){ version, dir };
+	*kernel = (struct ks_kernel){ .version = version, .dir = dir };
 }
 
 static void find(const struct system *system, struct ks_abilities *abilities)

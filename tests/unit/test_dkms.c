@@ -480,7 +480,7 @@ static void assert_untouched(const char *path, const struct stat *before)
 static bool renew(const char *path, const struct ks_strings *copies, bool dry_run,
 		  enum ks_dkms_copy *result, const char **copy)
 {
-	return ks_dkms_renew(path, copies, &load, dry_run, result, copy, &error);
+	return ks_dkms_renew(path, copies, &load, dry_run, NULL, result, copy, &error);
 }
 
 /* Renews the copy of INSTALLED + SUFFIX; the result. */

@@ -359,7 +359,7 @@ static void start(struct ks_place *place, struct stat *st)
 
 static bool replace(const struct ks_place *place, const struct stat *st, const char *text)
 {
-	return ks_file_replace(place, st, text_view(text), &error);
+	return ks_file_replace(place, st, text_view(text), NULL, &error);
 }
 
 /* The file is as it was, and alone. */
@@ -431,7 +431,7 @@ static void any_size_is_written(void **state)
 
 		start(&place, &st);
 		fill(&content, sizes[i], 9);
-		assert_ok(ks_file_replace(&place, &st, ks_buf_view(&content), &error));
+		assert_ok(ks_file_replace(&place, &st, ks_buf_view(&content), NULL, &error));
 		assert_content(in_scratch("dir/file"), ks_buf_view(&content));
 	}
 }
@@ -744,7 +744,7 @@ static bool write_with_little_room(const struct ks_place *place, const struct st
 	little.rlim_cur = 5000;
 	signal(SIGXFSZ, SIG_IGN);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
-	ok = st ? ks_file_replace(place, st, ks_buf_view(&content), &error) :
+	ok = st ? ks_file_replace(place, st, ks_buf_view(&content), NULL, &error) :
 		  ks_file_write(place, 0644, ks_buf_view(&content), &error);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
 	return ok;

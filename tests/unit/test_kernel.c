@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Installed kernels: merged and unmerged /usr, links, configs in four places, and whose modules. */
+/* Installed kernels: merged and unmerged /usr, links, configs in five places, and whose modules. */
 #include "fixture.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/codec.h"
 #include "core/kernel.h"
 
 static char root[PATH_MAX + 32];
@@ -166,6 +167,8 @@ static void a_root_that_is_none(void **state)
 
 #define MODULES "root/lib/modules/6.1"
 
+static bool runs;
+
 static void expect_config(const char *value, const char *file)
 {
 	KS_KERNEL kernel = { 0 };
@@ -173,6 +176,8 @@ static void expect_config(const char *value, const char *file)
 	KS_STRING where = NULL;
 
 	assert_ok(ks_kernel_find(&kernel, root, "6.1", &error));
+	assert_false(kernel.is_running);
+	kernel.is_running = runs;
 	assert_ok(ks_kernel_config(&kernel, root, "CONFIG_X", &there, &where, &error));
 	if (!value) {
 		assert_null(there);
@@ -197,6 +202,25 @@ static void configs_in_their_order(void **state)
 	expect_config("auto", "/lib/modules/6.1/build/include/config/auto.conf");
 	write_text(in_scratch(MODULES "/build/.config"), "CONFIG_X=\"build\"\n");
 	expect_config("build", "/lib/modules/6.1/build/.config");
+}
+
+static void the_config_of_the_running_kernel(void **state)
+{
+	static const char path[] = "root/proc/config.gz", text[] = "CONFIG_X=y\n";
+	KS_BUF packed = { 0 };
+
+	(void)state;
+	assert_ok(ks_codec_gzip.pack(ks_view_of(text, sizeof(text) - 1), &packed, &error));
+	write_text(in_scratch(MODULES "/build/.config"), "CONFIG_X=build\n");
+	write_file(in_scratch("%s", path), ks_buf_view(&packed));
+	expect_config("build", "/lib/modules/6.1/build/.config");
+	runs = true;
+	expect_config("y", "/proc/config.gz");
+	write_text(in_scratch("%s", path), "\x1f\x8b no gzip");
+	expect_config("build", "/lib/modules/6.1/build/.config");
+	assert_int_equal(remove(in_scratch("%s", path)), 0);
+	expect_config("build", "/lib/modules/6.1/build/.config");
+	runs = false;
 }
 
 static void a_config_without_the_line_is_passed_over(void **state)
@@ -330,6 +354,7 @@ int main(void)
 		kernel_test(versions_are_added),
 		kernel_test(a_root_that_is_none),
 		kernel_test(configs_in_their_order),
+		kernel_test(the_config_of_the_running_kernel),
 		kernel_test(a_config_without_the_line_is_passed_over),
 		kernel_test(configs_behind_links),
 		kernel_test(configs_that_cannot_be_read),

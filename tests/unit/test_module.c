@@ -11,6 +11,7 @@
 #include "core/module.h"
 
 static const struct ks_load normal = { .max_size = 1 << 20 };
+static struct ks_written written;
 
 static const struct ks_codec *const codecs[] = { &ks_codec_none, &ks_codec_gzip, &ks_codec_xz,
 						 &ks_codec_zstd };
@@ -391,7 +392,7 @@ static void appended_and_stored_as_it_came(void **state)
 		put_plain_message(&message, ks_buf_view(&plain), identity("P-256", 1), "sha256");
 		load(&module, path);
 		assert_ok(ks_module_append(&module, ks_buf_view(&message), &error));
-		assert_ok(ks_module_store(&module, &error));
+		assert_ok(ks_module_store(&module, NULL, &written, &error));
 		load(&again, path);
 		assert_ptr_equal(again.codec, codecs[i]);
 		copy(&wanted, &plain);
@@ -415,7 +416,7 @@ static void a_file_that_changed_is_not_stored_over(void **state)
 	write_file(in_scratch("dir/x.ko"), ks_buf_view(&plain));
 	load(&module, in_scratch("dir/x.ko"));
 	write_text(in_scratch("dir/x.ko"), "somebody else's");
-	assert_fails(ks_module_store(&module, &error), KS_ERR_CHANGED);
+	assert_fails(ks_module_store(&module, NULL, &written, &error), KS_ERR_CHANGED);
 	assert_content(in_scratch("dir/x.ko"), text_view("somebody else's"));
 	assert_int_equal(count_entries(in_scratch("dir")), 1);
 }

@@ -18,10 +18,21 @@ struct run {
 	unsigned int reported[MANY];
 	size_t next; /* to be reported */
 	atomic_uint at_work, most_at_work, elsewhere;
-	atomic_uint deaf; /* pieces of work on a thread with signals blocked */
+	atomic_uint begun, unprepared; /* threads; pieces of work on one that has not begun */
+	atomic_uint deaf;	       /* pieces of work on a thread with signals blocked */
 	pthread_t caller;
 	bool slow, out_of_order, too_early, wrong_thread;
 };
+
+static _Thread_local bool has_begun;
+
+static void begin(void *ctx)
+{
+	struct run *r = ctx;
+
+	has_begun = true;
+	r->begun++;
+}
 
 static void pause_for(unsigned int microseconds)
 {
@@ -46,6 +57,7 @@ static void work(void *ctx, size_t i)
 	/* The first ones take longest, so that the others are complete before them. */
 	if (r->slow)
 		pause_for(i % 16 == 0 ? 3000 : 100);
+	r->unprepared += !has_begun;
 	r->worked[i]++;
 	r->at_work--;
 }
@@ -152,6 +164,26 @@ static void signals_are_left_to_the_caller(void **state)
 		assert_int_equal(sigismember(&before, sig), sigismember(&after, sig));
 }
 
+static void every_thread_begins_and_the_caller_does_not_work(void **state)
+{
+	(void)state;
+	for (unsigned int jobs = 1; jobs <= 4; jobs++) {
+		struct run r = { .slow = true, .caller = pthread_self() };
+
+		ks_parallel_run(&(struct ks_parallel){ .count = 50,
+						       .jobs = jobs,
+						       .begin = begin,
+						       .work = work,
+						       .done = done,
+						       .ctx = &r });
+		assert_true(is_right(&r, 50));
+		assert_int_equal(r.elsewhere, 50);
+		assert_int_equal(r.unprepared, 0);
+		assert_int_equal(r.begun, jobs);
+		assert_false(has_begun);
+	}
+}
+
 /* 1: it was done wrong; 2: threads came all the same. */
 static int run_without_threads(void *arg)
 {
@@ -181,6 +213,7 @@ int main(void)
 		cmocka_unit_test(more_jobs_than_things),
 		cmocka_unit_test(one_job_stays_on_the_calling_thread),
 		cmocka_unit_test(nobody_need_listen),
+		cmocka_unit_test(every_thread_begins_and_the_caller_does_not_work),
 		cmocka_unit_test(signals_are_left_to_the_caller),
 		cmocka_unit_test(without_threads_it_is_done_all_the_same),
 	};

@@ -540,7 +540,7 @@ static void certificates_that_may_be_there(void **state)
 	item->counts = KS_UNKNOWN;
 	item->why = "Secure Boot";
 	expect(&module, UNKNOWN, UNAVAILABLE_KEY, 0);
-	assert_string_equal(found.why, "Secure Boot");
+	assert_string_equal(found.why, "whether this kernel accepts the certificate");
 	assert_ptr_equal(found.by, item);
 	trust.enforced = KS_NO;
 	expect(&module, UNKNOWN, UNAVAILABLE_KEY, 0);
@@ -1822,7 +1822,7 @@ static void names(void **state)
 /* --- all of it found out -------------------------------------------------------------------- */
 
 static char root[PATH_MAX + 8], dir[] = "/lib/modules/" RELEASE;
-static struct ks_kernel kernel = { version, dir };
+static struct ks_kernel kernel = { .version = version, .dir = dir };
 static const char *release = RELEASE;
 
 static void put_text(const char *path, const char *text)
@@ -2023,7 +2023,7 @@ static void find_trust(struct ks_trust *whole)
 	snprintf(live, sizeof(live), "%s/live", scratch);
 	snprintf(as, sizeof(as), "%s", release);
 	snprintf(its_dir, sizeof(its_dir), "/lib/modules/%s", release);
-	this_one = (struct ks_kernel){ as, its_dir };
+	this_one = (struct ks_kernel){ .version = as, .dir = its_dir };
 	search.kernel = &this_one;
 	assert_ok(ks_trust_find(&search, whole, &error));
 	loader = (struct ks_loader){
@@ -2179,7 +2179,7 @@ static void a_certificate_whose_hash_is_listed(void **state)
 	put_variable("dbx", SECURITY, &dbx);
 	find_trust(&whole);
 	expect(&module, UNKNOWN, UNAVAILABLE_KEY, 0);
-	assert_string_equal(found.why, "refused");
+	assert_string_equal(found.by->why, "refused");
 	put_signed_module(&module, "RSA", 1);
 	expect_loads(&module);
 }

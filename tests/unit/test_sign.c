@@ -357,7 +357,8 @@ static void every_container_is_kept(void **state)
 		assert_same_file(path, &before);
 		read_file(host(path), &now);
 		content.len = 0;
-		assert_ok(ks_codec_unpack(codecs[i], ks_buf_view(&now), SIZE_MAX, &content, &error));
+		assert_ok(
+			ks_codec_unpack(codecs[i], ks_buf_view(&now), SIZE_MAX, &content, &error));
 		assert_true(content.len > plain.len);
 		how.signer = NULL;
 		expect_unsign(path, false, KS_OUTCOME_UNSIGNED, 1);

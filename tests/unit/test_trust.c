@@ -5,12 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/efivar.h"
 #include "core/trust.h"
 
 #define SIG_ENFORCE "/sys/module/module/parameters/sig_enforce"
 #define LOCKDOWN "/sys/kernel/security/lockdown"
 
-static char version[] = "6.1", dir[] = "/lib/modules/6.1";
+static char version[] = "6.1";
+static const char *dir = "/lib/modules/6.1";
 
 /* LIVE holds these; NULL is for a file that is not there. */
 struct seen {
@@ -26,7 +28,7 @@ static void put(const char *path, const char *text)
 static void ask(const struct seen *seen, bool is_running, struct ks_trust *trust)
 {
 	static char root[PATH_MAX + 8], live[PATH_MAX + 8];
-	struct ks_kernel kernel = { version, dir };
+	struct ks_kernel kernel = { .version = version, .dir = (char *)(uintptr_t)dir };
 	struct ks_trust_search search = {
 		.root = root, .kernel = &kernel, .is_running = is_running, .live = live
 	};
@@ -125,7 +127,7 @@ static void what_may_not_be_read_is_unknown(void **state)
 	static const struct seen seen = { "CONFIG_MODULES=y\nCONFIG_MODULE_SIG=y\n", "N\n",
 					  "[none] integrity\n" };
 	char root[PATH_MAX], live[PATH_MAX];
-	struct ks_kernel kernel = { version, dir };
+	struct ks_kernel kernel = { .version = version, .dir = (char *)(uintptr_t)dir };
 	struct ks_trust_search search = {
 		.root = root, .kernel = &kernel, .is_running = true, .live = live
 	};
@@ -139,9 +141,108 @@ static void what_may_not_be_read_is_unknown(void **state)
 	assert_int_equal(run_as_nobody(find_as_nobody, &search), 0);
 }
 
+/* --- the firmware --------------------------------------------------------------------------- */
+
+static void assert_secure_boot(const char *efivars, enum ks_answer answer)
+{
+	static char root[PATH_MAX + 8], live[PATH_MAX + 8];
+	struct ks_kernel kernel = { .version = version, .dir = (char *)(uintptr_t)dir };
+	struct ks_trust_search search = {
+		.root = root, .kernel = &kernel, .live = live, .efivars = efivars
+	};
+	KS_TRUST trust = { 0 };
+
+	snprintf(root, sizeof(root), "%s/root", scratch);
+	snprintf(live, sizeof(live), "%s/live", scratch);
+	make_dirs(in_scratch("root"));
+	assert_ok(ks_trust_find(&search, &trust, &error));
+	assert_int_equal(trust.secure_boot, answer);
+}
+
+static void machines_without_efi(void **state)
+{
+	(void)state;
+	/* Containers may have nothing there, or an empty directory. */
+	make_dirs(in_scratch("live"));
+	assert_secure_boot(KS_EFIVARS, KS_UNKNOWN);
+	make_dirs(in_scratch("live/sys/firmware"));
+	assert_secure_boot(KS_EFIVARS, KS_UNKNOWN);
+	make_dirs(in_scratch("live/sys/firmware/acpi"));
+	assert_secure_boot(KS_EFIVARS, KS_NO);
+	assert_secure_boot("/elsewhere", KS_UNKNOWN);
+	make_dirs(in_scratch("live/sys/firmware/efi"));
+	assert_secure_boot(KS_EFIVARS, KS_UNKNOWN);
+}
+
+/* --- the image ------------------------------------------------------------------------------ */
+
+/* An ELF file that says whose it is, and has nothing else. */
+static void put_kernel_image(const char *path, const char *release)
+{
+	char text[256];
+	int len = snprintf(text, sizeof(text), "%-64sLinux version %s (somebody@somewhere) (cc) #1",
+			   "\177ELF\2\1\1", release);
+
+	write_file(in_scratch("root%s", path), ks_view_of(text, (size_t)len));
+}
+
+/* The image that was read, or what is said of it. */
+static void assert_image(const char *path, const char *unseen)
+{
+	static const struct seen seen = { "CONFIG_MODULES=y\nCONFIG_MODULE_SIG=y\n", NULL, NULL };
+	KS_TRUST trust = { 0 };
+
+	ask(&seen, false, &trust);
+	assert_int_equal(trust.is_complete, false);
+	if (path)
+		assert_string_equal(trust.image, path);
+	else
+		assert_null(trust.image);
+	assert_string_equal(trust.unseen.item[0], unseen);
+}
+
+static void images_where_distributions_have_them(void **state)
+{
+	static const char *const places[] = {
+		"/boot/vmlinuz-6.1",	    "/lib/modules/6.1/vmlinuz", "/boot/vmlinux-6.1",
+		"/lib/modules/6.1/vmlinux", "/boot/Image-6.1",		"/lib/modules/6.1/Image",
+	};
+	const size_t count = sizeof(places) / sizeof(*places);
+
+	(void)state;
+	assert_image(NULL, "kernel image: /boot/vmlinuz-6.1: open: No such file or directory");
+	/* The later ones first: each outweighs those that were there. */
+	for (size_t i = count; i-- > 0;) {
+		char unseen[128];
+
+		put_kernel_image(places[i], version);
+		snprintf(unseen, sizeof(unseen), "%s: no list of certificates found in it",
+			 places[i]);
+		assert_image(places[i], unseen);
+	}
+}
+
+static void images_of_other_releases(void **state)
+{
+	static const char path[] = "/boot/vmlinuz-6.1";
+
+	(void)state;
+	put_kernel_image(path, "6.1-other");
+	assert_image(NULL, "/boot/vmlinuz-6.1: it is the image of 6.1-other");
+	/* The kernel 6.1 is another name for that one. */
+	dir = "/lib/modules/6.1-other";
+	assert_image(path, "/boot/vmlinuz-6.1: no list of certificates found in it");
+	put_kernel_image(path, "no release");
+	assert_image(path, "/boot/vmlinuz-6.1: no list of certificates found in it");
+	dir = "/lib/modules/6.1";
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		scratch_test(machines_without_efi),
+		scratch_test(images_of_other_releases),
+		scratch_test(images_where_distributions_have_them),
 		scratch_test(whether_it_enforces),
 		scratch_test(a_kernel_that_does_not_run_is_not_asked),
 		scratch_test(what_may_not_be_read_is_unknown),

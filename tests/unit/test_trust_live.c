@@ -244,7 +244,7 @@ static struct ks_trust_search search_here(const struct ks_kernel *kernel)
 
 static void find(bool is_running, struct ks_trust *trust)
 {
-	struct ks_kernel kernel = { version, dir };
+	struct ks_kernel kernel = { .version = version, .dir = dir };
 	struct ks_trust_search search = search_here(&kernel);
 
 	search.is_running = is_running;
@@ -753,7 +753,7 @@ static int find_as_nobody(void *arg)
 /* The table's files are root's. */
 static void a_table_that_may_not_be_read(void **state)
 {
-	struct ks_kernel kernel = { version, dir };
+	struct ks_kernel kernel = { .version = version, .dir = dir };
 	struct ks_trust_search search = search_here(&kernel);
 
 	(void)state;
@@ -844,7 +844,7 @@ static int ima_as_nobody(void *arg)
 
 static void a_policy_that_may_not_be_read(void **state)
 {
-	struct ks_kernel kernel = { version, dir };
+	struct ks_kernel kernel = { .version = version, .dir = dir };
 	struct ks_trust_search search = search_here(&kernel);
 
 	(void)state;

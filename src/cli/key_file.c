@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/key_file.h"
+
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "cli/pin.h"
+#include "cli/report.h"
+#include "core/cert.h"
+#include "core/key.h"
+#include "core/secret.h"
+
+enum { LIMIT = 1 << 20 }; /* bytes */
+
+struct bytes {
+	struct ks_buf content;
+	struct stat st, dir;
+};
+
+static bool read_file(const char *root, const char *path, struct bytes *bytes, struct ks_error *err)
+{
+	KS_PLACE place = KS_PLACE_NONE;
+
+	if (strncmp(path, "pkcs11:", strlen("pkcs11:")) == 0) {
+		ks_fail(err, KS_ERR_UNSUPPORTED, "this version cannot use keys on tokens");
+		return ks_at(err, path);
+	}
+	if (!ks_place_find(&place, root, path, err) ||
+	    !ks_file_read(&place, LIMIT, &bytes->content, &bytes->st, err))
+		return ks_at(err, path);
+	if (fstat(place.dir, &bytes->dir)) {
+		ks_fail_errno(err, "stat its directory");
+		return ks_at(err, path);
+	}
+	return true;
+}
+
+static bool is_refused(enum ks_exposure exposure, enum key_guard guard)
+{
+	return guard == KEY_GUARD_STRICT ||
+	       (guard == KEY_GUARD_NORMAL && exposure >= KS_KEY_DIR_WRITABLE);
+}
+
+/* What it is, and what to do about it. */
+static bool judge(const struct bytes *key, enum key_guard guard, struct ks_error *err)
+{
+	enum ks_exposure exposure = ks_key_exposure(&key->st, &key->dir, geteuid());
+	unsigned int mode = key->st.st_mode & 07777;
+
+	switch (exposure) {
+	case KS_KEY_CLOSED:
+		return true;
+	case KS_KEY_READABLE:
+		ks_fail(err, KS_ERR_KEY,
+			"the private key is open to others (mode %04o; chmod 600 it)", mode);
+		break;
+	case KS_KEY_FOREIGN:
+		ks_fail(err, KS_ERR_KEY, "the private key belongs to another user (%u; chown it)",
+			(unsigned int)key->st.st_uid);
+		break;
+	case KS_KEY_DIR_WRITABLE:
+		ks_fail(err, KS_ERR_KEY,
+			"others can replace the private key (its directory has mode %04o; chmod go-w it)",
+			key->dir.st_mode & 07777);
+		break;
+	case KS_KEY_WRITABLE:
+		ks_fail(err, KS_ERR_KEY,
+			"others can write to the private key (mode %04o; chmod 600 it)", mode);
+		break;
+	}
+	return !is_refused(exposure, guard);
+}
+
+static bool check_exposure(const char *path, const struct bytes *key, enum key_guard guard,
+			   struct ks_error *err)
+{
+	err->code = KS_ERR_NONE;
+	if (!judge(key, guard, err))
+		return ks_at(err, path);
+	if (err->code != KS_ERR_NONE)
+		report_warning("warning: %s: %s", path, err->text);
+	return true;
+}
+
+static void warn_dates(const char *path, const X509 *cert)
+{
+	enum ks_cert_time state = ks_cert_time_check(cert, time(NULL));
+
+	if (state != KS_CERT_VALID)
+		report_warning(
+			"warning: %s: the certificate %s (the kernel does not look at dates)", path,
+			state == KS_CERT_EXPIRED ? "has expired" : "is not valid yet");
+}
+
+static bool open_both(const struct key_file *file, struct bytes *key, struct bytes *cert,
+		      struct ks_signer **signer, struct ks_error *err)
+{
+	struct ks_signer_spec spec = { .passphrase = pin_get(),
+				       .hash = file->hash,
+				       .key_id = file->key_id,
+				       .key_name = file->key,
+				       .cert_name = file->cert };
+
+	if (!read_file(file->root, file->key, key, err) ||
+	    !check_exposure(file->key, key, file->guard, err) ||
+	    !read_file(file->root, file->cert, cert, err))
+		return false;
+	spec.key = ks_buf_view(&key->content);
+	spec.cert = ks_buf_view(&cert->content);
+	if (!ks_signer_open(signer, &spec, err))
+		return false;
+	warn_dates(file->cert, ks_signer_cert(*signer));
+	return true;
+}
+
+bool key_file_open(const struct key_file *file, struct ks_signer **signer, struct ks_error *err)
+{
+	struct bytes key = { 0 }, cert = { 0 };
+	bool ok;
+
+	ks_secret_hold();
+	ok = open_both(file, &key, &cert, signer, err);
+	ks_buf_free(&key.content);
+	ks_buf_free(&cert.content);
+	return ok;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* A key and its certificate that are named already: read, looked at with suspicion, and opened. */
+#ifndef KS_CLI_KEY_FILE_H
+#define KS_CLI_KEY_FILE_H
+
+#include "core/signer.h"
+
+/* What is done about a key that others can get at. */
+enum key_guard {
+	KEY_GUARD_NORMAL, /* refuse it if they can write to it or replace it, warn if they can read it */
+	KEY_GUARD_STRICT, /* refuse it in any case */
+	KEY_GUARD_WARN,	  /* only say so */
+};
+
+struct key_file {
+	const char *root; /* both are looked for inside; NULL for the host */
+	const char *key;
+	const char *cert; /* may be the same file */
+	const char *hash;
+	bool key_id; /* as in struct ks_signer_spec */
+	enum key_guard guard;
+};
+
+/* With warnings on dates and permissions on standard error; errors name the file. */
+KS_MUST_CHECK bool key_file_open(const struct key_file *file, struct ks_signer **signer,
+				 struct ks_error *err);
+
+#endif

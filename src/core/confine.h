@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Threads that may open nothing but files of certain directories: Landlock (Linux 5.13,
+ * Documentation/userspace-api/landlock.rst).  What decompressors and parsers of untrusted files
+ * could be made to do, they do on such threads.  They share their memory with the others, so this
+ * is a hurdle and not a wall.
+ */
+#ifndef KS_CORE_CONFINE_H
+#define KS_CORE_CONFINE_H
+
+#include "base/error.h"
+
+struct ks_confine;
+
+/*
+ * Nothing is allowed so far.  WRITES: files may be replaced in what will be allowed, not read only.
+ * KS_ERR_UNSUPPORTED where this kernel has no Landlock.  *ABI: the version of it that the kernel has.
+ */
+KS_MUST_CHECK bool ks_confine_start(struct ks_confine **confine, bool writes, int *abi,
+				    struct ks_error *err);
+
+/*
+ * Allows the directory that PATH lies in, with all below it; ROOT as in ks_place_find().  A path that
+ * leads nowhere allows nothing, and is no error.
+ */
+KS_MUST_CHECK bool ks_confine_allow(struct ks_confine *confine, const char *root, const char *path,
+				    struct ks_error *err);
+
+/*
+ * Confines the calling thread, for ever; files that are open stay so.  False, errno set, if it
+ * cannot be, and then the thread is as free as it was.
+ */
+KS_MUST_CHECK bool ks_confine_enter(const struct ks_confine *confine);
+
+/* NULL is fine. */
+void ks_confine_free(struct ks_confine *confine);
+
+#endif

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/* What a confined thread may open and what not; each in a process of its own, since it is for ever. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "core/confine.h"
+#include "fixture.h"
+
+static int abi;
+
+/* Whether this kernel has it at all; else there is nothing to test. */
+static void need_landlock(void)
+{
+	struct ks_confine *confine;
+
+	if (ks_confine_start(&confine, false, &abi, &error)) {
+		ks_confine_free(confine);
+		return;
+	}
+	assert_int_equal(error.code, KS_ERR_UNSUPPORTED);
+	skip();
+}
+
+static int open_errno(const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return errno;
+	close(fd);
+	return 0;
+}
+
+/* What ACT gives in a process that is confined to the directory "in". */
+static int confined(bool writes, int (*act)(void))
+{
+	pid_t pid = fork();
+	int status;
+
+	assert_true(pid >= 0);
+	if (!pid) {
+		struct ks_confine *confine;
+
+		if (!ks_confine_start(&confine, writes, &abi, &error) ||
+		    !ks_confine_allow(confine, NULL, in_scratch("in/x.ko"), &error) ||
+		    !ks_confine_enter(confine))
+			_exit(200);
+		ks_confine_free(confine);
+		_exit(act());
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static int read_inside(void)
+{
+	return open_errno(in_scratch("in/x.ko"), O_RDONLY);
+}
+
+static int read_below(void)
+{
+	return open_errno(in_scratch("in/below/y.ko"), O_RDONLY);
+}
+
+static int read_outside(void)
+{
+	return open_errno(in_scratch("out/x.ko"), O_RDONLY);
+}
+
+static int read_passwords(void)
+{
+	return open_errno("/etc/passwd", O_RDONLY);
+}
+
+static int write_inside(void)
+{
+	return open_errno(in_scratch("in/x.ko"), O_WRONLY);
+}
+
+static int make_inside(void)
+{
+	return open_errno(in_scratch("in/new"), O_WRONLY | O_CREAT);
+}
+
+static int make_outside(void)
+{
+	return open_errno(in_scratch("out/new"), O_WRONLY | O_CREAT);
+}
+
+static int remove_outside(void)
+{
+	return unlink(in_scratch("out/x.ko")) ? errno : 0;
+}
+
+static int run_a_program(void)
+{
+	execl("/bin/true", "true", (char *)NULL);
+	return errno;
+}
+
+static int replace_inside(void)
+{
+	KS_PLACE place = KS_PLACE_NONE;
+	KS_BUF old = { 0 };
+	struct stat st;
+
+	return ks_place_find(&place, NULL, in_scratch("in/x.ko"), &error) &&
+			       ks_file_read(&place, 100, &old, &st, &error) &&
+			       ks_file_replace(&place, &st, text_view("new"), NULL, &error) ?
+		       0 :
+		       100;
+}
+
+static int connect_somewhere(void)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(1) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	return connect(fd, (struct sockaddr *)&to, sizeof(to)) ? errno : 0;
+}
+
+static void make_files(void)
+{
+	write_text(in_scratch("in/x.ko"), "old");
+	write_text(in_scratch("in/below/y.ko"), "old");
+	write_text(in_scratch("out/x.ko"), "old");
+}
+
+static void reading(void **state)
+{
+	(void)state;
+	need_landlock();
+	make_files();
+	assert_int_equal(confined(false, read_inside), 0);
+	assert_int_equal(confined(false, read_below), 0);
+	assert_int_equal(confined(false, read_outside), EACCES);
+	assert_int_equal(confined(false, read_passwords), EACCES);
+	assert_int_equal(confined(false, run_a_program), EACCES);
+	assert_int_equal(confined(false, write_inside), EACCES);
+	assert_int_equal(confined(false, make_inside), EACCES);
+	assert_int_equal(confined(false, remove_outside), EACCES);
+}
+
+static void writing(void **state)
+{
+	(void)state;
+	need_landlock();
+	make_files();
+	assert_int_equal(confined(true, read_inside), 0);
+	assert_int_equal(confined(true, replace_inside), 0);
+	assert_content(in_scratch("in/x.ko"), text_view("new"));
+	assert_int_equal(count_entries(in_scratch("in")), 2);
+	assert_int_equal(confined(true, make_outside), EACCES);
+	assert_int_equal(confined(true, remove_outside), EACCES);
+	assert_int_equal(confined(true, run_a_program), EACCES);
+	assert_content(in_scratch("out/x.ko"), text_view("old"));
+}
+
+static void no_network(void **state)
+{
+	(void)state;
+	need_landlock();
+	if (abi < 4)
+		skip();
+	make_files();
+	assert_int_equal(confined(true, connect_somewhere), EACCES);
+}
+
+/* A path that leads nowhere is the work's to complain of. */
+static void nowhere(void **state)
+{
+	struct ks_confine *confine;
+
+	(void)state;
+	need_landlock();
+	assert_ok(ks_confine_start(&confine, true, &abi, &error));
+	assert_ok(ks_confine_allow(confine, NULL, in_scratch("not/there/x.ko"), &error));
+	ks_confine_free(confine);
+	ks_confine_free(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		scratch_test(reading),
+		scratch_test(writing),
+		scratch_test(no_network),
+		scratch_test(nowhere),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
