@@ -86,7 +86,8 @@ static struct ks_view block_bytes(const struct stream *stream, const lzma_index_
 
 static struct ks_view slice(struct ks_view content, size_t from, size_t to)
 {
-	return ks_view_of(content.data + from, to - from);
+	/* Nothing may be at no address, to which nothing is to be added. */
+	return ks_view_of(from ? content.data + from : content.data, to - from);
 }
 
 /* The content that a Block stands for. */
