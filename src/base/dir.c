@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/place.h"
 
@@ -41,9 +42,25 @@ bool ks_dir_names_at(const char *root, const char *path, struct ks_strings *name
 	       ks_dir_names(fd, names, err);
 }
 
+bool ks_dir_sync(int dir, struct ks_error *err)
+{
+	KS_FD own = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return (own >= 0 && fsync(own) == 0) || ks_fail_errno(err, "sync directory");
+}
+
 static bool make(const char *path, struct ks_error *err)
 {
-	return mkdir(path, 0755) == 0 || errno == EEXIST || ks_fail_errno(err, "make directory");
+	KS_FD above = -1;
+	KS_STRING up = NULL;
+
+	if (mkdir(path, 0755))
+		return errno == EEXIST || ks_fail_errno(err, "make directory");
+	/* The new directory's own "..": PATH may end in slashes. */
+	if (!ks_string_print(&up, err, "%s/..", path))
+		return false;
+	above = open(up, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return above >= 0 ? ks_dir_sync(above, err) : ks_fail_errno(err, "sync directory");
 }
 
 bool ks_dir_make(const char *path, struct ks_error *err)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Directories: the names in one, and making one with those above it. */
+/* Directories: the names in one, making one with those above it, and its names on disk. */
 #ifndef KS_BASE_DIR_H
 #define KS_BASE_DIR_H
 
@@ -18,7 +18,13 @@ KS_MUST_CHECK bool ks_dir_names(int fd, struct ks_strings *names, struct ks_erro
 KS_MUST_CHECK bool ks_dir_names_at(const char *root, const char *path, struct ks_strings *names,
 				   struct ks_error *err);
 
-/* Makes PATH and what is missing above it, mode 0755; what is there already is no error. */
+/* Whether what was done to the names in DIR is on disk; DIR may be open for its path alone. */
+KS_MUST_CHECK bool ks_dir_sync(int dir, struct ks_error *err);
+
+/*
+ * Makes PATH and what is missing above it, mode 0755, and syncs it; what is there already is no
+ * error.
+ */
 KS_MUST_CHECK bool ks_dir_make(const char *path, struct ks_error *err);
 
 #endif

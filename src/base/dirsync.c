@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/temporary.h"
+
 enum { OPEN_MAX_HERE = 32 };
 
 struct entry {
@@ -60,6 +62,7 @@ static void sync_entry(struct ks_dirsync *s, struct entry *entry)
 {
 	struct ks_error err;
 
+	ks_temporary_tidy(entry->fd);
 	if (fsync(entry->fd)) {
 		ks_fail_errno(&err, "files were replaced, but their directory could not be synced");
 		ks_at(&err, entry->path);

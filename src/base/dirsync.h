@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Directories in which files took their names: to be synced once each, not once a file.  Until
- * then a power loss may bring back a file's old content, but never half of one.
+ * Directories in which files took their names: to be tidied (base/temporary.h) and synced once
+ * each, not once a file.  Until then a power loss may bring back a file's old content, but never
+ * half of one.
  */
 #ifndef KS_BASE_DIRSYNC_H
 #define KS_BASE_DIRSYNC_H

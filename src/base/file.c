@@ -6,9 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+
+#include "base/temporary.h"
 
 /* Reading */
 
@@ -118,9 +119,9 @@ bool ks_file_read_live(const char *root, const char *path, size_t limit, struct 
 /* Writing: a new file is staged beside the old one and takes its name when it is complete. */
 
 struct stage {
-	int parent;    /* the directory, open for reading so that it can be synced */
-	int fd;	       /* the new file */
-	char name[48]; /* its temporary name; empty while it has none */
+	int parent;		      /* the directory, open for reading so that it can be synced */
+	int fd;			      /* the new file, locked from before it has a name */
+	char name[KS_TEMPORARY_SIZE]; /* its temporary name; empty while it has none */
 };
 
 #define STAGE __attribute__((cleanup(stage_drop))) struct stage
@@ -134,22 +135,33 @@ static void stage_drop(struct stage *s)
 	ks_fd_close(&s->parent);
 }
 
-static bool pick_name(char *name, size_t size, struct ks_error *err)
-{
-	uint64_t random;
-
-	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
-		return ks_fail_errno(err, "random number");
-	snprintf(name, size, ".kernel-sign-%016llx.tmp", (unsigned long long)random);
-	return true;
-}
-
 static bool can_be_linked(int fd)
 {
 	char self[40];
 
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
 	return access(self, F_OK) == 0;
+}
+
+/* Another run may take the new name for a left-over, until the file is locked. */
+static bool stage_open_named(struct stage *s, struct ks_error *err)
+{
+	bool lost = true;
+
+	while (lost) {
+		ks_fd_close(&s->fd);
+		if (!ks_temporary_name(s->name, err))
+			return false;
+		s->fd = openat(s->parent, s->name,
+			       O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (s->fd < 0) {
+			s->name[0] = '\0';
+			return ks_fail_errno(err, "make a file in the directory");
+		}
+		if (!ks_temporary_hold(s->fd, &lost, err))
+			return false;
+	}
+	return true;
 }
 
 /* Unnamed where the file system can: then nothing is left behind, however we end. */
@@ -163,16 +175,7 @@ static bool stage_open(struct stage *s, int dir, struct ks_error *err)
 		return true;
 	if (s->fd < 0 && errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT)
 		return ks_fail_errno(err, "make a file in the directory");
-	ks_fd_close(&s->fd);
-	if (!pick_name(s->name, sizeof(s->name), err))
-		return false;
-	s->fd = openat(s->parent, s->name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC,
-		       0600);
-	if (s->fd < 0) {
-		s->name[0] = '\0';
-		return ks_fail_errno(err, "make a file in the directory");
-	}
-	return true;
+	return stage_open_named(s, err);
 }
 
 static bool stage_write(struct stage *s, struct ks_view content, struct ks_error *err)
@@ -201,10 +204,11 @@ static bool stage_sync(struct stage *s, struct ks_error *err)
 static bool stage_link(struct stage *s, struct ks_error *err)
 {
 	char self[40], name[sizeof(s->name)];
+	bool lost;
 
 	if (s->name[0])
 		return true;
-	if (!pick_name(name, sizeof(name), err))
+	if (!ks_temporary_hold(s->fd, &lost, err) || !ks_temporary_name(name, err))
 		return false;
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", s->fd);
 	if (linkat(AT_FDCWD, self, s->parent, name, AT_SYMLINK_FOLLOW))
@@ -213,12 +217,12 @@ static bool stage_link(struct stage *s, struct ks_error *err)
 	return true;
 }
 
+/* Closing can report what writing did not; the lock stays, by the other descriptor. */
 static bool stage_close(struct stage *s, struct ks_error *err)
 {
-	int fd = s->fd;
+	int fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 0);
 
-	s->fd = -1;
-	if (close(fd))
+	if (fd < 0 || close(fd))
 		return ks_fail_errno(err, "write (close)");
 	return true;
 }
@@ -232,6 +236,7 @@ static bool stage_commit(struct stage *s, const struct ks_place *place, struct k
 	s->name[0] = '\0';
 	if (sync && ks_dirsync_add(sync, &s->parent, place))
 		return true;
+	ks_temporary_tidy(s->parent);
 	if (fsync(s->parent))
 		return ks_fail_errno(err, "replaced, but the directory could not be synced");
 	return true;
@@ -366,8 +371,8 @@ bool ks_file_replace(const struct ks_place *place, const struct stat *old, struc
 	       still_there(place, old, err) && stage_commit(&stage, place, sync, err);
 }
 
-static bool write_new(const struct ks_place *place, mode_t mode, struct ks_view content,
-		      struct ks_error *err)
+bool ks_file_make(const struct ks_place *place, mode_t mode, struct ks_view content,
+		  struct ks_error *err)
 {
 	STAGE stage = STAGE_NONE;
 
@@ -387,7 +392,7 @@ bool ks_file_write(const struct ks_place *place, mode_t mode, struct ks_view con
 	if (fstatat(place->dir, place->name, &st, AT_SYMLINK_NOFOLLOW)) {
 		if (errno != ENOENT)
 			return ks_fail_errno(err, "open");
-		return write_new(place, mode, content, err);
+		return ks_file_make(place, mode, content, err);
 	}
 	return require_regular(&st, err) && ks_file_replace(place, &st, content, NULL, err);
 }

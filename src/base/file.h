@@ -39,7 +39,8 @@ bool ks_file_same(const struct stat *a, const struct stat *b);
  * Puts CONTENT where the file OLD (as ks_file_read() saw it) is: a new file in the same directory
  * gets the old one's owner, mode and extended attributes, is synced, takes the name, and the
  * directory is synced, or noted in SYNC if that is not NULL.  KS_ERR_CHANGED, and nothing done, if the name no longer stands for OLD.
- * On any error before the rename the old file is as it was and nothing is left behind.
+ * On any error before the rename the old file is as it was and nothing is left behind; what a run
+ * that was killed left behind in that directory is removed along with the syncing.
  * The attributes security.ima and security.evm belong to the old bytes and are not carried over.
  */
 KS_MUST_CHECK bool ks_file_replace(const struct ks_place *place, const struct stat *old,
@@ -48,6 +49,10 @@ KS_MUST_CHECK bool ks_file_replace(const struct ks_place *place, const struct st
 
 /* Whether a file could be made or replaced at PLACE, as far as permissions tell. */
 KS_MUST_CHECK bool ks_file_may_replace(const struct ks_place *place, struct ks_error *err);
+
+/* Puts a new file with exactly MODE at PLACE, in one step over a file or link that stands there. */
+KS_MUST_CHECK bool ks_file_make(const struct ks_place *place, mode_t mode, struct ks_view content,
+				struct ks_error *err);
 
 /*
  * Makes or atomically replaces a file that holds CONTENT, with exactly MODE for a new file; one

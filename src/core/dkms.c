@@ -21,6 +21,11 @@ static bool is_missing(const struct ks_error *err)
 	return err->sys == ENOENT || err->sys == ENOTDIR;
 }
 
+static bool leads_nowhere(const struct ks_error *err)
+{
+	return is_missing(err) || err->sys == ELOOP;
+}
+
 /* Settings */
 
 /*
@@ -104,23 +109,24 @@ static bool find_tree(const char *root, char **tree, struct ks_error *err)
  * A version has a link to its source, which leads nowhere if somebody took that away; what else lies
  * about in the tree has none.
  */
-static bool is_package(const char *root, const char *dir)
+static bool is_package(const char *root, const char *dir, bool *is, struct ks_error *err)
 {
 	KS_STRINGS versions = { 0 };
-	struct ks_error ignored;
 
-	if (!ks_dir_names_at(root, dir, &versions, &ignored))
-		return false;
-	for (size_t i = 0; i < versions.count; i++) {
+	*is = false;
+	if (!ks_dir_names_at(root, dir, &versions, err))
+		return leads_nowhere(err) || ks_at(err, dir);
+	for (size_t i = 0; i < versions.count && !*is; i++) {
 		KS_STRINGS names = { 0 };
 		KS_STRING version = NULL;
 
-		if (ks_string_print(&version, &ignored, "%s/%s", dir, versions.item[i]) &&
-		    ks_dir_names_at(root, version, &names, &ignored) &&
-		    ks_strings_has(&names, "source", strlen("source")))
-			return true;
+		if (!ks_string_print(&version, err, "%s/%s", dir, versions.item[i]))
+			return false;
+		if (!ks_dir_names_at(root, version, &names, err) && !leads_nowhere(err))
+			return ks_at(err, version);
+		*is = ks_strings_has(&names, "source", strlen("source"));
 	}
-	return false;
+	return true;
 }
 
 static bool list_packages(const char *root, const char *tree, struct ks_strings *names,
@@ -132,9 +138,11 @@ static bool list_packages(const char *root, const char *tree, struct ks_strings 
 		return is_missing(err) || ks_at(err, tree);
 	for (size_t i = 0; i < all.count; i++) {
 		KS_STRING dir = NULL;
+		bool is;
 
 		if (!ks_string_print(&dir, err, "%s/%s", tree, all.item[i]) ||
-		    (is_package(root, dir) && !ks_strings_add(names, all.item[i], err)))
+		    !is_package(root, dir, &is, err) ||
+		    (is && !ks_strings_add(names, all.item[i], err)))
 			return false;
 	}
 	return true;
@@ -148,26 +156,31 @@ bool ks_dkms_packages(const char *root, struct ks_strings *names, struct ks_erro
 }
 
 /* Whether LINK, TREE/PACKAGE/kernel-KERNEL-ARCH, leads to a build for the kernel VERSION. */
-static bool leads_to(const char *root, const char *dir, const char *link, const char *version)
+static bool leads_to(const char *root, const char *dir, const char *link, const char *version,
+		     bool *leads, struct ks_error *err)
 {
 	size_t len = strlen(version);
 	char target[PATH_MAX];
 	KS_PLACE place = KS_PLACE_NONE;
 	KS_FD fd = -1;
-	struct ks_error ignored;
 	const char *kernel;
 	ssize_t size;
 
-	if (strncmp(link, "kernel-", strlen("kernel-")) != 0 ||
-	    !ks_place_find(&place, root, dir, &ignored) ||
-	    !ks_place_open(&place, O_PATH | O_DIRECTORY, &fd, &ignored))
-		return false;
+	*leads = false;
+	if (strncmp(link, "kernel-", strlen("kernel-")) != 0)
+		return true;
+	if (!ks_place_find(&place, root, dir, err) ||
+	    !ks_place_open(&place, O_PATH | O_DIRECTORY, &fd, err))
+		return is_missing(err) || ks_at(err, dir);
 	size = readlinkat(fd, link, target, sizeof(target) - 1);
-	if (size < 0)
-		return false;
-	target[size] = '\0';
+	if (size < 0 && errno != EINVAL && errno != ENOENT) {
+		ks_fail_errno(err, link);
+		return ks_at(err, dir);
+	}
+	target[size < 0 ? 0 : size] = '\0';
 	kernel = strchr(target, '/');
-	return kernel && strncmp(kernel + 1, version, len) == 0 && kernel[1 + len] == '/';
+	*leads = kernel && strncmp(kernel + 1, version, len) == 0 && kernel[1 + len] == '/';
+	return true;
 }
 
 static bool add_modules(const char *root, const char *dir, const char *link,
@@ -203,10 +216,13 @@ static bool add_package(const char *root, const char *dir, const char *version,
 
 	if (!ks_dir_names_at(root, dir, &names, err))
 		return is_missing(err) || ks_at(err, dir);
-	for (size_t i = 0; i < names.count; i++)
-		if (leads_to(root, dir, names.item[i], version) &&
-		    !add_modules(root, dir, names.item[i], paths, err))
+	for (size_t i = 0; i < names.count; i++) {
+		bool leads;
+
+		if (!leads_to(root, dir, names.item[i], version, &leads, err) ||
+		    (leads && !add_modules(root, dir, names.item[i], paths, err)))
 			return false;
+	}
 	return true;
 }
 

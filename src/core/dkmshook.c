@@ -114,12 +114,17 @@ static bool foreign(const struct entry *entry, const char *advice, struct ks_err
 	return ks_at(err, entry->place.path);
 }
 
+static bool fail_at(struct ks_error *err, const char *path, const char *what)
+{
+	ks_fail_errno(err, what);
+	return ks_at(err, path);
+}
+
 static bool remove_entry(const struct entry *entry, struct ks_error *err)
 {
-	if (unlinkat(entry->place.dir, entry->place.name, 0) == 0 || errno == ENOENT)
-		return true;
-	ks_fail_errno(err, "remove");
-	return ks_at(err, entry->place.path);
+	if (unlinkat(entry->place.dir, entry->place.name, 0))
+		return errno == ENOENT || fail_at(err, entry->place.path, "remove");
+	return ks_dir_sync(entry->place.dir, err) || ks_at(err, entry->place.path);
 }
 
 /* Files */
@@ -175,10 +180,9 @@ static bool make_directory(const char *root, const char *path, struct ks_error *
 		return false;
 	if (!ks_place_find(&place, root, dir, err))
 		return ks_at(err, dir);
-	if (mkdirat(place.dir, place.name, 0755) == 0 || errno == EEXIST)
-		return true;
-	ks_fail_errno(err, "make directory");
-	return ks_at(err, dir);
+	if (mkdirat(place.dir, place.name, 0755))
+		return errno == EEXIST || fail_at(err, dir, "make directory");
+	return ks_dir_sync(place.dir, err) || ks_at(err, dir);
 }
 
 static bool write_file(const struct entry *entry, const struct ks_dkms_file *file,
@@ -318,10 +322,9 @@ bool ks_dkms_link_set(const char *root, const char *package, bool remove, bool d
 		return true;
 	if (remove)
 		return remove_entry(&entry, err);
-	if (entry.place.dir >= 0 && symlinkat(HOOK_CONF, entry.place.dir, entry.place.name) == 0)
-		return true;
-	ks_fail_errno(err, "make link");
-	return ks_at(err, path);
+	if (entry.place.dir < 0 || symlinkat(HOOK_CONF, entry.place.dir, entry.place.name))
+		return fail_at(err, path, "make link");
+	return ks_dir_sync(entry.place.dir, err) || ks_at(err, path);
 }
 
 bool ks_dkms_hook_is_there(const char *root, bool *is_there, struct ks_error *err)

@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/dir.h"
 #include "base/file.h"
 #include "base/period.h"
+#include "base/temporary.h"
 #include "core/cert.h"
 #include "core/key.h"
 
@@ -25,7 +25,8 @@ enum {
 	MOST_IN_A_MINUTE = 1000,
 };
 
-static const char left_over[] = ".kernel-sign-";
+/* In a new key's directory until `current' leads there: a run that was killed before leaves it. */
+static const char unused[] = ".kernel-sign-unused";
 
 const char *ks_keystore_default(void)
 {
@@ -35,12 +36,20 @@ const char *ks_keystore_default(void)
 										    "certs-local";
 }
 
-static bool lock(struct ks_keystore *store, struct ks_error *err)
+/* In here links with temporary names are made, and only under this lock; so they can be tidied. */
+static bool lock(int dir, struct ks_error *err)
 {
-	while (flock(store->dir, LOCK_EX))
+	while (flock(dir, LOCK_EX))
 		if (errno != EINTR)
 			return ks_fail_errno(err, "lock");
 	return true;
+}
+
+static bool make_synced(int parent, const char *name, struct ks_error *err)
+{
+	if (mkdirat(parent, name, 0755))
+		return errno == EEXIST || ks_fail_errno(err, "make directory");
+	return ks_dir_sync(parent, err);
 }
 
 static bool open_store(struct ks_keystore *store, const char *dir, bool create,
@@ -50,12 +59,12 @@ static bool open_store(struct ks_keystore *store, const char *dir, bool create,
 
 	if (!ks_place_find(&place, NULL, dir, err))
 		return false;
-	if (create && mkdirat(place.dir, place.name, 0755) && errno != EEXIST)
-		return ks_fail_errno(err, "make directory");
+	if (create && !make_synced(place.dir, place.name, err))
+		return false;
 	if (!ks_string_copy(&store->path, place.path, err))
 		return false;
 	if (ks_place_open(&place, O_RDONLY | O_DIRECTORY, &store->dir, err))
-		return lock(store, err);
+		return lock(store->dir, err);
 	return !create && err->sys == ENOENT;
 }
 
@@ -224,16 +233,6 @@ bool ks_keystore_due(const struct ks_keystore *store, const struct ks_key_demand
 
 /* A new one */
 
-static bool temporary_name(char *name, struct ks_error *err)
-{
-	uint64_t random;
-
-	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
-		return ks_fail_errno(err, "random number");
-	snprintf(name, NAME_SIZE, "%s%016llx.tmp", left_over, (unsigned long long)random);
-	return true;
-}
-
 static bool write_in(int dir, const char *name, mode_t mode, struct ks_view content,
 		     struct ks_error *err)
 {
@@ -289,7 +288,8 @@ static bool remove_directory(int store, const char *name, struct ks_error *err)
 }
 
 /* Calls EACH with every name in the directory PARENT. */
-static void for_entries(int parent, void (*each)(int parent, const char *name))
+static void for_entries(int parent, void (*each)(int parent, const char *name, const char *current),
+			const char *current)
 {
 	int fd = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
@@ -300,34 +300,47 @@ static void for_entries(int parent, void (*each)(int parent, const char *name))
 		return;
 	}
 	while ((entry = readdir(dir)))
-		each(parent, entry->d_name);
+		each(parent, entry->d_name, current);
 	closedir(dir);
 }
 
-static void tidy_file(int parent, const char *name)
+static void tidy_file(int parent, const char *name, const char *current)
 {
 	struct ks_error ignored;
 
-	if (strncmp(name, left_over, strlen(left_over)) == 0 && unlinkat(parent, name, 0))
+	(void)current;
+	if (ks_temporary_is_name(name) && unlinkat(parent, name, 0))
 		(void)!remove_directory(parent, name, &ignored);
 }
 
-static void tidy_entry(int store, const char *name)
+static void tidy_entry(int store, const char *name, const char *current)
 {
+	struct ks_error ignored;
+	struct stat st;
 	KS_FD dir = -1;
 
-	tidy_file(store, name);
+	tidy_file(store, name, current);
 	if (!ks_keystore_is_dated(name))
 		return;
 	dir = openat(store, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (dir >= 0)
-		for_entries(dir, tidy_file);
+	if (dir < 0)
+		return;
+	for_entries(dir, tidy_file, current);
+	if (fstatat(dir, unused, &st, AT_SYMLINK_NOFOLLOW))
+		return;
+	if (current && strcmp(current, name) == 0)
+		unlinkat(dir, unused, 0);
+	else
+		(void)!remove_directory(store, name, &ignored);
 }
 
 void ks_keystore_tidy(const struct ks_keystore *store)
 {
-	if (store->dir >= 0)
-		for_entries(store->dir, tidy_entry);
+	KS_STRING current = NULL;
+	struct ks_error ignored;
+
+	if (store->dir >= 0 && ks_keystore_current(store, &current, &ignored))
+		for_entries(store->dir, tidy_entry, current);
 }
 
 static bool dated_name(time_t now, int number, char *name)
@@ -357,18 +370,28 @@ static bool rename_new(int dir, const char *from, const char *to)
 	return errno == ENOENT && renameat(dir, from, dir, to) == 0;
 }
 
-/* Into its name, never over a directory that is there. */
-static bool give_name(const struct ks_keystore *store, const char *temporary, time_t now,
-		      char *name, struct ks_error *err)
+/* Into its name, never over a directory that is there.  NAME is then what it has become. */
+static bool give_name(const struct ks_keystore *store, time_t now, char *name, struct ks_error *err)
 {
+	char dated[NAME_SIZE];
+
 	for (int number = 1; number <= MOST_IN_A_MINUTE; number++) {
-		dated_name(now, number, name);
-		if (rename_new(store->dir, temporary, name))
-			return fsync(store->dir) == 0 || ks_fail_errno(err, "sync directory");
+		dated_name(now, number, dated);
+		if (rename_new(store->dir, name, dated)) {
+			strcpy(name, dated);
+			return ks_dir_sync(store->dir, err);
+		}
 		if (errno != EEXIST)
 			return ks_fail_errno(err, "rename");
 	}
-	return ks_fail(err, KS_ERR_INPUT, "%s and its like are all taken", name);
+	return ks_fail(err, KS_ERR_INPUT, "%s and its like are all taken", dated);
+}
+
+static bool mark_unused(int dir, struct ks_error *err)
+{
+	KS_FD fd = openat(dir, unused, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+
+	return fd >= 0 || ks_fail_errno(err, unused);
 }
 
 static bool make_directory(const struct ks_keystore *store, const char *temporary, EVP_PKEY *key,
@@ -381,15 +404,29 @@ static bool make_directory(const struct ks_keystore *store, const char *temporar
 	dir = openat(store->dir, temporary, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir < 0)
 		return ks_fail_errno(err, "open");
-	return write_pair(dir, key, cert, demand, err);
+	return mark_unused(dir, err) && write_pair(dir, key, cert, demand, err);
 }
 
-/* A link is replaced in one step, so that it always leads somewhere. */
-static bool set_link(int dir, const char *name, const char *target, struct ks_error *err)
+static void finish(const struct ks_keystore *store, const char *name)
 {
-	char temporary[NAME_SIZE];
+	KS_FD dir = openat(store->dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct ks_error ignored;
 
-	if (!temporary_name(temporary, err))
+	if (dir >= 0 && unlinkat(dir, unused, 0) == 0)
+		(void)!ks_dir_sync(dir, &ignored);
+}
+
+/*
+ * A link is replaced in one step, so that it always leads somewhere.  *DONE also where only the
+ * syncing failed.
+ */
+static bool set_link(int dir, const char *name, const char *target, bool *done,
+		     struct ks_error *err)
+{
+	char temporary[KS_TEMPORARY_SIZE];
+
+	*done = false;
+	if (!ks_temporary_name(temporary, err))
 		return false;
 	if (symlinkat(target, dir, temporary))
 		return ks_fail_errno(err, "make link");
@@ -398,29 +435,30 @@ static bool set_link(int dir, const char *name, const char *target, struct ks_er
 		unlinkat(dir, temporary, 0);
 		return false;
 	}
-	return fsync(dir) == 0 || ks_fail_errno(err, "sync directory");
+	*done = true;
+	return ks_dir_sync(dir, err);
 }
 
 bool ks_keystore_add(const struct ks_keystore *store, EVP_PKEY *key, X509 *cert,
 		     const struct ks_key_demand *demand, char **name, struct ks_error *err)
 {
-	char temporary[NAME_SIZE], dated[NAME_SIZE];
+	char directory[NAME_SIZE];
 	struct ks_error ignored;
+	bool in_use = false;
 
 	ks_keystore_tidy(store);
-	if (!temporary_name(temporary, err))
+	if (!ks_temporary_name(directory, err))
 		return false;
-	if (!make_directory(store, temporary, key, cert, demand, err) ||
-	    !give_name(store, temporary, demand->now, dated, err)) {
-		(void)!remove_directory(store->dir, temporary, &ignored);
-		return ks_at(err, store->path);
+	if (make_directory(store, directory, key, cert, demand, err) &&
+	    give_name(store, demand->now, directory, err) &&
+	    set_link(store->dir, "current", directory, &in_use, err)) {
+		finish(store, directory);
+		return ks_string_copy(name, directory, err);
 	}
 	/* A key that nothing leads to would be one more for no use. */
-	if (!set_link(store->dir, "current", dated, err)) {
-		(void)!remove_directory(store->dir, dated, &ignored);
-		return ks_at(err, store->path);
-	}
-	return ks_string_copy(name, dated, err);
+	if (!in_use)
+		(void)!remove_directory(store->dir, directory, &ignored);
+	return ks_at(err, store->path);
 }
 
 /* Old ones */
@@ -467,7 +505,17 @@ bool ks_keystore_list(const struct ks_keystore *store, struct ks_strings *names,
 
 bool ks_keystore_remove(const struct ks_keystore *store, const char *name, struct ks_error *err)
 {
-	return remove_directory(store->dir, name, err) || ks_at(err, name);
+	char temporary[KS_TEMPORARY_SIZE];
+
+	/* Out of sight in one step: no half of a key is left where somebody would take it for one. */
+	if (!ks_temporary_name(temporary, err))
+		return false;
+	if (renameat(store->dir, name, store->dir, temporary)) {
+		ks_fail_errno(err, "remove");
+		return ks_at(err, name);
+	}
+	return (remove_directory(store->dir, temporary, err) && ks_dir_sync(store->dir, err)) ||
+	       ks_at(err, name);
 }
 
 /* Out to a package */
@@ -502,19 +550,19 @@ static bool read_in(int dir, const char *file, struct ks_buf *content, struct st
 	return ks_file_read(&place, FILE_LIMIT, content, st, err) || ks_at(err, file);
 }
 
-/* An older file goes first: its mode is not the one that a private key is to have. */
+/* An older file's mode is not the one that a private key is to have. */
 static bool copy_file(int from, int to, const char *file, bool public_only, struct ks_error *err)
 {
+	struct ks_place place = { .dir = to, .name = (char *)file };
 	KS_BUF content = { 0 };
 	struct stat st;
 
 	if (!read_in(from, file, &content, &st, err))
 		return false;
-	if (unlinkat(to, file, 0) && errno != ENOENT)
-		return ks_fail_errno(err, file);
 	if (public_only && is_private(ks_buf_view(&content)))
-		return true;
-	return write_in(to, file, st.st_mode & 07777, ks_buf_view(&content), err);
+		return unlinkat(to, file, 0) == 0 || errno == ENOENT || ks_fail_errno(err, file);
+	return ks_file_make(&place, st.st_mode & 07777, ks_buf_view(&content), err) ||
+	       ks_at(err, file);
 }
 
 static bool drop_if_private(int dir, const char *file, struct ks_error *err)
@@ -545,22 +593,51 @@ static bool copy_files(int from, int to, bool public_only, struct ks_error *err)
 	return true;
 }
 
-static bool copy_directory(int from, int dest, const char *name, bool public_only,
-			   struct ks_error *err)
+static bool copy_into(int from, int dest, const char *name, bool public_only, struct ks_error *err)
 {
 	struct stat st;
 	KS_FD to = -1;
 
 	if (fstat(from, &st))
 		return ks_fail_errno(err, "stat");
-	if (mkdirat(dest, name, 0755) && errno != EEXIST)
-		return ks_fail_errno(err, "make directory");
 	to = openat(dest, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (to < 0)
 		return ks_fail_errno(err, "open");
 	if (fchmod(to, st.st_mode & 07777))
 		return ks_fail_errno(err, "chmod");
-	return copy_files(from, to, public_only, err);
+	return copy_files(from, to, public_only, err) && ks_dir_sync(to, err);
+}
+
+/* A directory that is there already is renewed file by file; a new one is whole when it has its name. */
+static bool copy_directory(int from, int dest, const char *name, bool public_only,
+			   struct ks_error *err)
+{
+	char temporary[KS_TEMPORARY_SIZE];
+	struct ks_error ignored;
+	struct stat st;
+
+	if (fstatat(dest, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return copy_into(from, dest, name, public_only, err);
+	if (errno != ENOENT)
+		return ks_fail_errno(err, name);
+	if (!ks_temporary_name(temporary, err))
+		return false;
+	if (mkdirat(dest, temporary, 0755))
+		return ks_fail_errno(err, "make directory");
+	if (copy_into(from, dest, temporary, public_only, err) &&
+	    (rename_new(dest, temporary, name) || ks_fail_errno(err, name)))
+		return ks_dir_sync(dest, err);
+	(void)!remove_directory(dest, temporary, &ignored);
+	return false;
+}
+
+/* DEST is locked as a store is; what is left in it goes. */
+static bool hold_dest(int dest, struct ks_error *err)
+{
+	if (!lock(dest, err))
+		return false;
+	for_entries(dest, tidy_file, NULL);
+	return true;
 }
 
 /* Into itself a key would be copied over by what was just removed. */
@@ -579,6 +656,7 @@ bool ks_keystore_install(const struct ks_keystore *store, const char *dest, bool
 {
 	KS_FD from = -1;
 	KS_FD to = -1;
+	bool done;
 
 	if (!ks_keystore_current(store, name, err))
 		return ks_at(err, store->path);
@@ -588,10 +666,11 @@ bool ks_keystore_install(const struct ks_keystore *store, const char *dest, bool
 		return ks_fail(err, KS_ERR_MISSING, "%s: no current key; genkeys makes one",
 			       store->path);
 	}
-	if (open_dest(dest, &to, err) && ((is_elsewhere(store->dir, to, err) &&
-					   copy_directory(from, to, *name, public_only, err) &&
-					   set_link(to, "current", *name, err)) ||
-					  ks_at(err, dest)))
+	if (open_dest(dest, &to, err) &&
+	    ((is_elsewhere(store->dir, to, err) && hold_dest(to, err) &&
+	      copy_directory(from, to, *name, public_only, err) &&
+	      set_link(to, "current", *name, &done, err)) ||
+	     ks_at(err, dest)))
 		return true;
 	ks_string_free(name);
 	return false;
@@ -600,6 +679,8 @@ bool ks_keystore_install(const struct ks_keystore *store, const char *dest, bool
 bool ks_keystore_link(const char *dest, const char *name, const char *target, struct ks_error *err)
 {
 	KS_FD dir = -1;
+	bool done;
 
-	return open_dest(dest, &dir, err) && (set_link(dir, name, target, err) || ks_at(err, dest));
+	return open_dest(dest, &dir, err) &&
+	       ((lock(dir, err) && set_link(dir, name, target, &done, err)) || ks_at(err, dest));
 }

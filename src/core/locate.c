@@ -77,6 +77,20 @@ static bool walk_linked(struct search *s, const char *path, struct ks_error *err
 	return ks_strings_add(&s->entered, path, err) && walk(s, path, true, err);
 }
 
+static bool leads_nowhere(const struct ks_error *err)
+{
+	return err->sys == ENOENT || err->sys == ENOTDIR || err->sys == ELOOP;
+}
+
+/* What cannot be read below the top is said, and the rest found all the same. */
+static bool note_fault(struct search *s, const char *path, struct ks_error *err)
+{
+	ks_at(err, path);
+	if (strcmp(path, s->top) == 0 || err->sys == ENOMEM)
+		return false;
+	return ks_strings_add(&s->modules->faults, err->text, err);
+}
+
 /* A link that leads nowhere is still somebody's module: it is taken as it is, to be reported. */
 static bool take_link(struct search *s, const char *path, const char *name, bool deep,
 		      struct ks_error *err)
@@ -86,12 +100,21 @@ static bool take_link(struct search *s, const char *path, const char *name, bool
 	struct stat st;
 
 	if (ks_place_find(&place, root, path, err) &&
-	    fstatat(place.dir, place.name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+	    (fstatat(place.dir, place.name, &st, AT_SYMLINK_NOFOLLOW) == 0 ||
+	     ks_fail_errno(err, "stat"))) {
 		if (S_ISDIR(st.st_mode))
 			return !deep || !is_entered(name) || walk_linked(s, place.path, err);
 		return !ks_codec_is_module_name(name) || add(s->modules, place.path, false, err);
 	}
-	return !ks_codec_is_module_name(name) || add(s->modules, path, false, err);
+	if (ks_codec_is_module_name(name))
+		return add(s->modules, path, false, err);
+	return leads_nowhere(err) || note_fault(s, path, err);
+}
+
+static bool fail_at(struct ks_error *err, const char *path, const char *what)
+{
+	ks_fail_errno(err, what);
+	return ks_at(err, path);
 }
 
 static bool take_entry(struct search *s, const char *dir, const struct dirent *entry, bool deep,
@@ -102,10 +125,10 @@ static bool take_entry(struct search *s, const char *dir, const struct dirent *e
 
 	if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 		return true;
-	if (fstatat(dirfd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW))
-		return errno == ENOENT ? true : ks_fail_errno(err, entry->d_name);
 	if (!ks_string_print(&path, err, "%s/%s", strcmp(dir, "/") ? dir : "", entry->d_name))
 		return false;
+	if (fstatat(dirfd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW))
+		return errno == ENOENT || fail_at(err, path, "stat");
 	if (S_ISLNK(st.st_mode))
 		return take_link(s, path, entry->d_name, deep, err);
 	if (S_ISDIR(st.st_mode))
@@ -120,16 +143,7 @@ static bool walk_open(struct search *s, const char *path, DIR *dir, bool deep, s
 	while ((errno = 0, entry = readdir(dir)))
 		if (!take_entry(s, path, entry, deep, dirfd(dir), err))
 			return false;
-	return errno ? ks_fail_errno(err, "read directory") : true;
-}
-
-/* What cannot be read below the top is said, and the rest found all the same. */
-static bool note_fault(struct search *s, const char *path, struct ks_error *err)
-{
-	ks_at(err, path);
-	if (strcmp(path, s->top) == 0 || err->sys == ENOMEM)
-		return false;
-	return ks_strings_add(&s->modules->faults, err->text, err);
+	return !errno || fail_at(err, path, "read directory");
 }
 
 /* PATH is canonical. */
@@ -145,8 +159,9 @@ static bool walk(struct search *s, const char *path, bool deep, struct ks_error 
 		return note_fault(s, path, err);
 	dir = fdopendir(fd);
 	if (!dir) {
+		fail_at(err, place.path, "open directory");
 		ks_fd_close(&fd);
-		return ks_fail_memory(err);
+		return false;
 	}
 	ok = walk_open(s, place.path, dir, deep, err);
 	closedir(dir);

@@ -53,6 +53,20 @@ static void every_descriptor_is_closed(void **state)
 	assert_int_equal(count_entries("/proc/self/fd"), before);
 }
 
+/* A run that was killed left it. */
+static void directories_are_tidied(void **state)
+{
+	struct ks_dirsync *sync = sync_start();
+
+	(void)state;
+	write_text(in_scratch("a/.kernel-sign-0123456789abcdef.tmp"), "half");
+	write_text(in_scratch("b/.kernel-sign-0123456789abcdef.tmp"), "half");
+	add(sync, in_scratch("a"), O_RDONLY);
+	assert_ok(ks_dirsync_finish(sync, &error));
+	assert_int_equal(count_entries(in_scratch("a")), 0);
+	assert_int_equal(count_entries(in_scratch("b")), 1);
+}
+
 static void the_same_directory_is_noted_once(void **state)
 {
 	size_t before = count_entries("/proc/self/fd");
@@ -129,6 +143,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		scratch_test(every_descriptor_is_closed),
+		scratch_test(directories_are_tidied),
 		scratch_test(the_same_directory_is_noted_once),
 		scratch_test(few_are_open_at_a_time),
 		scratch_test(a_failure_names_the_directory),

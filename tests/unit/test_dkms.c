@@ -254,6 +254,24 @@ static void a_package_whose_source_is_gone(void **state)
 	ASSERT_LIST(&names, "gone", "loop");
 }
 
+/* Passing it over in silence would say that it is not there. */
+static void a_package_that_cannot_be_read_is_an_error(void **state)
+{
+	KS_STRINGS names = { 0 };
+	char target[NAME_MAX + 2];
+
+	(void)state;
+	add_package("zfs");
+	make_link("loop", in_scratch(TREE "/other/loop"));
+	assert_ok(ks_dkms_packages(root, &names, &error));
+	ASSERT_LIST(&names, "zfs");
+	memset(target, 'x', sizeof(target) - 1);
+	target[sizeof(target) - 1] = '\0';
+	make_link(target, in_scratch(TREE "/other/1"));
+	assert_fails_errno(ks_dkms_packages(root, &names, &error), ENAMETOOLONG);
+	assert_says("/var/lib/dkms/other/1: ");
+}
+
 static void the_tree_is_where_the_setting_says(void **state)
 {
 	KS_STRINGS names = { 0 };
@@ -741,6 +759,7 @@ int main(void)
 		dkms_test(settings_that_cannot_be_read),
 		dkms_test(what_is_no_directory_of_dkms_s),
 		dkms_test(packages_are_what_has_a_source),
+		dkms_test(a_package_that_cannot_be_read_is_an_error),
 		dkms_test(a_package_whose_source_is_gone),
 		dkms_test(the_tree_is_where_the_setting_says),
 		dkms_test(a_tree_that_may_not_be_read),

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -671,6 +672,28 @@ static void start_afresh(struct ks_place *place, struct stat *st)
 	start(place, st);
 }
 
+/* A run that was killed left the one, another is just at the other. */
+static void what_is_left_over_goes(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 2; round++) {
+		KS_PLACE place = KS_PLACE_NONE;
+		struct stat st, left;
+		KS_FD held = -1;
+
+		start_afresh(&place, &st);
+		no_proc = round == 1;
+		write_text(in_scratch("dir/.kernel-sign-0123456789abcdef.tmp"), "half");
+		write_text(in_scratch("dir/.kernel-sign-1123456789abcdef.tmp"), "half");
+		held = open(in_scratch("dir/.kernel-sign-1123456789abcdef.tmp"), O_WRONLY);
+		assert_int_equal(flock(held, LOCK_EX), 0);
+		assert_ok(replace(&place, &st, "new"));
+		assert_int_equal(count_entries(in_scratch("dir")), 2);
+		assert_int_equal(stat(in_scratch("dir/.kernel-sign-1123456789abcdef.tmp"), &left),
+				 0);
+	}
+}
+
 static void changes_before_the_writing(void **state)
 {
 	(void)state;
@@ -956,6 +979,7 @@ int main(void)
 		file_test(sameness_is_inode_size_and_times),
 		file_test(the_new_bytes_are_in_a_new_file),
 		file_test(the_new_file_has_no_name_until_it_is_complete),
+		file_test(what_is_left_over_goes),
 		file_test(any_size_is_written),
 		file_test(file_and_directory_are_synced),
 		file_test(the_mode_is_kept),

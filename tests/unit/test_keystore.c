@@ -8,6 +8,7 @@
 #include <openssl/pem.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,6 +22,20 @@
 #define STORE (in_scratch("store"))
 
 enum { DAY = 24 * 60 * 60 };
+
+/* Which call of fsync() from now on fails; 0: none. */
+static int bad_sync;
+
+int fsync_hook(int fd) __asm__("fsync");
+
+int fsync_hook(int fd)
+{
+	if (bad_sync && --bad_sync == 0) {
+		errno = EIO;
+		return -1;
+	}
+	return (int)syscall(SYS_fsync, fd);
+}
 
 static struct ks_key_demand demand_of(const char *type, int64_t refresh)
 {
@@ -464,6 +479,55 @@ static void clears_up_after_a_run_that_was_killed(void **state)
 	assert_content(in_scratch("store/.kernel/signing_prv.pem"), text_view("whole"));
 }
 
+/* Killed between the directory's name and the link, or between the link and the end. */
+static void clears_up_keys_that_nothing_leads_to(void **state)
+{
+	KS_KEYSTORE store = KS_KEYSTORE_NONE;
+
+	(void)state;
+	open_store(&store);
+	add_identity(&store, 0, NAME);
+	expect_pair(NAME, identity("P-384", 0));
+	write_text(in_scratch("store/" NAME "/.kernel-sign-unused"), "");
+	write_text(in_scratch("store/20200101-0000/.kernel-sign-unused"), "");
+	write_text(in_scratch("store/20200101-0000/signing_prv.pem"), "a key");
+	write_text(in_scratch("store/20200101-0001/signing_prv.pem"), "a key");
+	ks_keystore_tidy(&store);
+	assert_int_equal(count_entries(STORE), 3);
+	assert_int_equal(count_entries(in_scratch("store/" NAME)), 5);
+	expect_pair(NAME, identity("P-384", 0));
+	assert_content(in_scratch("store/20200101-0001/signing_prv.pem"), text_view("a key"));
+}
+
+/* Either all is as it was or the new key is in use: `current' never leads nowhere. */
+static void whatever_cannot_be_synced(void **state)
+{
+	struct ks_key_demand demand = demand_of("ecdsa", 7 * DAY);
+	bool ok = false, renewed = false;
+
+	(void)state;
+	for (int bad = 1; !ok && bad < 100; bad++) {
+		KS_KEYSTORE store = KS_KEYSTORE_NONE;
+		KS_STRING current = NULL;
+		KS_STRING name = NULL;
+
+		open_store(&store);
+		if (bad == 1)
+			add_identity(&store, 0, NAME);
+		bad_sync = bad;
+		ok = ks_keystore_add(&store, identity("P-384", 1)->key, identity("P-384", 1)->cert,
+				     &demand, &name, &error);
+		bad_sync = 0;
+		assert_ok(ks_keystore_current(&store, &current, &error));
+		renewed |= !ok && strcmp(current, NAME) != 0;
+		expect_pair(current, identity("P-384", strcmp(current, NAME) ? 1 : 0));
+		expect_pair(NAME, identity("P-384", 0));
+	}
+	assert_true(ok);
+	assert_true(renewed);
+	assert_int_equal(count_entries(STORE), 4);
+}
+
 /* A store that another one's link leads to is the same store. */
 static void opened_by_a_link(void **state)
 {
@@ -774,6 +838,57 @@ static void installs_beside_older_keys(void **state)
 }
 
 /* A private key must not stay open to all because it was so before. */
+/* A key's files are never gone, while they are replaced and when they cannot be. */
+static void installs_over_files_without_a_gap(void **state)
+{
+	(void)state;
+	make_store();
+	install(in_scratch("dest"), false);
+	for (int bad = 1; bad < 8; bad++) {
+		KS_KEYSTORE store = KS_KEYSTORE_NONE;
+		KS_STRING name = NULL;
+
+		open_store(&store);
+		bad_sync = bad;
+		assert_fails_errno(
+			ks_keystore_install(&store, in_scratch("dest"), false, &name, &error), EIO);
+		expect_whole_copy("dest");
+	}
+	bad_sync = 0;
+}
+
+/* A new directory has all its files, or is not there. */
+static void installs_all_or_nothing(void **state)
+{
+	(void)state;
+	make_store();
+	make_dirs(in_scratch("dest"));
+	for (int bad = 1; bad < 8; bad++) {
+		KS_KEYSTORE store = KS_KEYSTORE_NONE;
+		KS_STRING name = NULL;
+
+		open_store(&store);
+		bad_sync = bad;
+		assert_fails_errno(
+			ks_keystore_install(&store, in_scratch("dest"), false, &name, &error), EIO);
+		assert_int_equal(count_entries(in_scratch("dest")), 0);
+	}
+	bad_sync = 0;
+}
+
+/* What a run that was killed left goes; what others keep there stays. */
+static void installs_and_clears_up(void **state)
+{
+	(void)state;
+	make_store();
+	make_link(NAME, in_scratch("dest/.kernel-sign-2123456789abcdef.tmp"));
+	write_text(in_scratch("dest/.kernel-sign-0123456789abcdef.tmp/khash"), "sha512");
+	write_text(in_scratch("dest/.kernel-sign.conf"), "");
+	install(in_scratch("dest"), false);
+	expect_whole_copy("dest");
+	assert_int_equal(count_entries(in_scratch("dest")), 3);
+}
+
 static void installs_the_modes_over_others(void **state)
 {
 	(void)state;
@@ -910,6 +1025,8 @@ static const struct CMUnitTest tests[] = {
 	scratch_test(never_writes_over_what_is_there),
 	scratch_test(names_are_in_utc),
 	scratch_test(clears_up_after_a_run_that_was_killed),
+	scratch_test(clears_up_keys_that_nothing_leads_to),
+	scratch_test(whatever_cannot_be_synced),
 	scratch_test(opened_by_a_link),
 	scratch_test(a_store_that_cannot_be_written),
 	scratch_test(a_current_that_is_no_link),
@@ -925,6 +1042,9 @@ static const struct CMUnitTest tests[] = {
 	scratch_test(removes_one),
 	scratch_test(installs_where_nothing_is),
 	scratch_test(installs_beside_older_keys),
+	scratch_test(installs_over_files_without_a_gap),
+	scratch_test(installs_all_or_nothing),
+	scratch_test(installs_and_clears_up),
 	scratch_test(installs_the_modes_over_others),
 	scratch_test(installs_the_directorys_mode),
 	scratch_test(installs_what_is_public),

@@ -310,6 +310,22 @@ static void a_directory_that_is_not_there(void **state)
 	cannot(&r, KS_ERR_SYSTEM, "/missing");
 }
 
+/* What lies behind it may be modules: passing it over in silence would be a claim. */
+static void a_link_that_cannot_be_followed_is_said(void **state)
+{
+	struct ks_locate r = request();
+	char target[NAME_MAX + 2];
+
+	(void)state;
+	write_text(in_scratch(MODULES "/extra/a.ko"), "");
+	make_link("nowhere", in_scratch(MODULES "/gone"));
+	make_link("loop", in_scratch(MODULES "/loop"));
+	memset(target, 'x', sizeof(target) - 1);
+	target[sizeof(target) - 1] = '\0';
+	make_link(target, in_scratch(MODULES "/odd"));
+	expect_fault(&r, "extra/a.ko", DIR "/odd: ");
+}
+
 /* --- names ---------------------------------------------------------------------------------- */
 
 static struct ks_locate request_for(char *const *names, size_t n)
@@ -481,6 +497,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		locate_test(out_of_tree_is_what_modules_order_does_not_name),
+		locate_test(a_link_that_cannot_be_followed_is_said),
 		locate_test(all_of_a_kernel),
 		locate_test(a_kernel_without_modules),
 		locate_test(an_order_of_odd_lines),
