@@ -169,10 +169,12 @@ bool ks_codec_unpack_seams(const struct ks_codec *codec, struct ks_view file, si
 	return codec->decode(file, &sink, err);
 }
 
-bool ks_codec_holds(const struct ks_codec *codec, struct ks_view file, struct ks_view content,
-		    struct ks_error *err)
+static bool holds(const struct ks_codec *codec, struct ks_view file, struct ks_view content,
+		  struct ks_seams *seams, struct ks_error *err)
 {
-	struct ks_codec_sink sink = { .codec = codec, .expected = content, .limit = content.len };
+	struct ks_codec_sink sink = {
+		.codec = codec, .expected = content, .limit = content.len, .seams = seams
+	};
 	bool ok = codec->decode(file, &sink, err);
 
 	ks_buf_drop(&sink.scratch);
@@ -184,20 +186,66 @@ bool ks_codec_holds(const struct ks_codec *codec, struct ks_view file, struct ks
 	       (sink.compared == content.len || ks_splice_fail(codec->name, "less content", err));
 }
 
+bool ks_codec_holds(const struct ks_codec *codec, struct ks_view file, struct ks_view content,
+		    struct ks_error *err)
+{
+	return holds(codec, file, content, NULL, err);
+}
+
+static bool pack(const struct ks_codec *codec, struct ks_view content, struct ks_buf *file,
+		 struct ks_error *err)
+{
+	return codec->pack(content, file, err) &&
+	       ks_codec_holds(codec, ks_buf_view(file), content, err);
+}
+
+static bool reread(const struct ks_codec *codec, const struct ks_splice *splice,
+		   const struct ks_buf *file, struct ks_error *err)
+{
+	return codec->splicer->reread ?
+		       codec->splicer->reread(splice, ks_buf_view(file), err) :
+		       ks_codec_holds(codec, ks_buf_view(file), splice->content, err);
+}
+
+/*
+ * What stays is packed by itself, and the new end spliced on to it: the next time that one goes
+ * without anything being compressed again.
+ */
+static bool pack_apart(const struct ks_codec *codec, const struct ks_splice *splice,
+		       struct ks_buf *file, struct ks_error *err)
+{
+	struct ks_view front = ks_view_of(splice->content.data, splice->keep);
+	struct ks_seams seams = { 0 };
+	KS_BULK packed = { 0 };
+	struct ks_splice end = { .seams = &seams,
+				 .old_len = splice->keep,
+				 .keep = splice->keep,
+				 .content = splice->content };
+	struct ks_written written;
+
+	if (!codec->pack(front, &packed, err) ||
+	    !holds(codec, ks_buf_view(&packed), front, &seams, err))
+		return false;
+	end.file = ks_buf_view(&packed);
+	if (!codec->splicer->splice(&end, file, &written, err))
+		return false;
+	return written.way == KS_WAY_PACKED ? pack(codec, splice->content, file, err) :
+					      reread(codec, &end, file, err);
+}
+
 bool ks_codec_write(const struct ks_codec *codec, const struct ks_splice *splice, bool anew,
 		    struct ks_buf *file, struct ks_written *written, struct ks_error *err)
 {
-	const struct ks_splicer *splicer = codec->splicer;
-
-	*written = (struct ks_written){ .way = splicer ? KS_WAY_PACKED : KS_WAY_PLAIN };
-	if (splicer && !anew && !splicer->splice(splice, file, written, err))
+	*written = (struct ks_written){ .way = codec->splicer ? KS_WAY_PACKED : KS_WAY_PLAIN };
+	if (!codec->splicer || anew)
+		return pack(codec, splice->content, file, err);
+	if (!codec->splicer->splice(splice, file, written, err))
 		return false;
-	if (splicer && written->way != KS_WAY_PACKED)
-		return splicer->reread ?
-			       splicer->reread(splice, ks_buf_view(file), err) :
-			       ks_codec_holds(codec, ks_buf_view(file), splice->content, err);
-	return codec->pack(splice->content, file, err) &&
-	       ks_codec_holds(codec, ks_buf_view(file), splice->content, err);
+	if (written->way != KS_WAY_PACKED)
+		return reread(codec, splice, file, err);
+	return splice->keep && splice->keep < splice->content.len ?
+		       pack_apart(codec, splice, file, err) :
+		       pack(codec, splice->content, file, err);
 }
 
 bool ks_codec_cuts_cleanly(const struct ks_codec *codec, const struct ks_splice *splice)

@@ -106,7 +106,7 @@ KS_MUST_CHECK bool ks_codec_unpack_seams(const struct ks_codec *codec, struct ks
  * Appends to FILE (empty before) a container of one member, stream or frame whose content is
  * SPLICE's, and reads it back.  The container that is there (SPLICE->file) gets another end where
  * its form allows that, which is found out by parsing it; else, or with ANEW, all is compressed
- * anew.  *WRITTEN says which.
+ * anew, and but for ANEW so that the new end can be cut off cleanly.  *WRITTEN says which.
  */
 KS_MUST_CHECK bool ks_codec_write(const struct ks_codec *codec, const struct ks_splice *splice,
 				  bool anew, struct ks_buf *file, struct ks_written *written,

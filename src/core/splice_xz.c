@@ -86,7 +86,8 @@ static struct ks_view block_bytes(const struct stream *stream, const lzma_index_
 
 static struct ks_view slice(struct ks_view content, size_t from, size_t to)
 {
-	return ks_view_of(content.data + from, to - from);
+	/* Nothing may be at no address, to which nothing is to be added. */
+	return ks_view_of(from ? content.data + from : content.data, to - from);
 }
 
 /* The content that a Block stands for. */
@@ -495,8 +496,7 @@ static bool block_holds(const struct pair *pair, const lzma_index_iter *iter, st
 	ks_buf_drop(&sink.scratch);
 	if (!ok && (err->code == KS_ERR_SYSTEM || err->code == KS_ERR_INTERNAL))
 		return false;
-	return (ok && !z.avail_in && sink.compared == content.len) ||
-	       ks_splice_fail("xz", "a damaged block", err);
+	return (ok && sink.compared == content.len) || ks_splice_fail("xz", "a damaged block", err);
 }
 
 /*
@@ -506,13 +506,14 @@ static bool block_holds(const struct pair *pair, const lzma_index_iter *iter, st
 static bool blocks_hold(const struct pair *pair, struct ks_error *err)
 {
 	lzma_index_iter old, new;
-	bool known = true;
 
 	lzma_index_iter_init(&old, pair->old.index);
 	lzma_index_iter_init(&new, pair->new.index);
 	while (!lzma_index_iter_next(&new, LZMA_INDEX_ITER_BLOCK)) {
-		known = known && !lzma_index_iter_next(&old, LZMA_INDEX_ITER_BLOCK);
-		if ((!known || !was_decoded(pair, &old, &new)) && !block_holds(pair, &new, err))
+		bool known = !lzma_index_iter_next(&old, LZMA_INDEX_ITER_BLOCK) &&
+			     was_decoded(pair, &old, &new);
+
+		if (!known && !block_holds(pair, &new, err))
 			return false;
 	}
 	return true;

@@ -31,7 +31,7 @@ rejects() {
 	[ "$(wc -l <<<"$stderr")" = 1 ]
 	is_signed "$tree/extra/a-good.ko"
 	is_signed "$tree/extra/z-good.ko.xz"
-	says '^2 signed, 1 failed, of 3 modules$'
+	says '^2 signed, 1 failed, of 3 modules \(1 spliced\)$'
 	ks 1 unsign "${here[@]}"
 	blames "/lib/modules/$V/extra/$1" "$2"
 	is_plain "$tree/extra/a-good.ko"

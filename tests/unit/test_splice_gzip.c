@@ -5,6 +5,7 @@
  */
 #include "fixture.h"
 
+#include <endian.h>
 #include <string.h>
 #define ZLIB_CONST
 #include <zlib.h>
@@ -569,12 +570,18 @@ static void test_dictionary(void **state)
 	}
 }
 
+static void put_trailer_of(struct ks_view content, struct ks_buf *file)
+{
+	const uint32_t trailer[] = { htole32((uint32_t)crc32(0, content.data, (uInt)content.len)),
+				     htole32((uint32_t)content.len) };
+
+	assert_ok(ks_buf_append(file, trailer, sizeof(trailer), &error));
+}
+
 /* One block with fixed codes, of any length: which zlib itself never makes. */
 static void put_fixed(struct ks_view content, struct ks_buf *file)
 {
 	uint32_t bits = 3, used = 3; /* BFINAL, fixed codes */
-	uint32_t trailer[2] = { (uint32_t)crc32(0, content.data, (uInt)content.len),
-				(uint32_t)content.len };
 
 	assert_ok(ks_buf_append(file, "\x1f\x8b\x08\0\0\0\0\0\0\xff", HEADER, &error));
 	for (size_t i = 0; i <= content.len; i++) {
@@ -592,8 +599,9 @@ static void put_fixed(struct ks_view content, struct ks_buf *file)
 			}
 		}
 	}
+	bits = htole32(bits);
 	assert_ok(ks_buf_append(file, &bits, used ? 1 : 0, &error));
-	assert_ok(ks_buf_append(file, trailer, sizeof(trailer), &error));
+	put_trailer_of(content, file);
 }
 
 /* More than zlib is given at a time, of content and of what is made of it. */
@@ -1067,6 +1075,70 @@ static void test_reread_other_file(void **state)
 	expect_unread(&splice, none());
 }
 
+/* The trailer tells of an end that no block holds. */
+static void test_reread_missing_end(void **state)
+{
+	KS_BULK less = { 0 };
+	KS_BULK content = { 0 };
+	KS_BULK out = { 0 };
+	OLD old = { 0 };
+	struct ks_written written;
+	struct ks_splice splice;
+
+	(void)state;
+	make(&old, &kinds[LEVEL_6], 5000);
+	splice = splice_of(&old, 5000, none(), &less);
+	assert_ok(ks_splicer_gzip.splice(&splice, &out, &written, &error));
+	splice = splice_of(&old, 5000, text_view("another end"), &content);
+	out.len -= TRAILER;
+	put_trailer_of(splice.content, &out);
+	expect_unread(&splice, ks_buf_view(&out));
+	assert_says("less content");
+}
+
+/* Between header and first block is a byte that belongs to neither. */
+static void test_reread_gap(void **state)
+{
+	KS_BULK content = { 0 };
+	KS_BULK made = { 0 };
+	KS_BULK out = { 0 };
+	OLD old = { 0 };
+	struct ks_written written;
+	struct ks_splice splice;
+
+	(void)state;
+	make(&old, &kinds[LEVEL_6], 5000);
+	splice = splice_of(&old, 0, text_view("another end"), &content);
+	assert_ok(ks_splicer_gzip.splice(&splice, &made, &written, &error));
+	assert_ok(ks_buf_append(&out, made.data, HEADER, &error));
+	assert_ok(ks_buf_append(&out, "", 1, &error));
+	assert_ok(ks_buf_append(&out, made.data + HEADER, made.len - HEADER, &error));
+	old.seams.item[0].bit += 8;
+	expect_unread(&splice, ks_buf_view(&out));
+	assert_says("where it starts");
+}
+
+/* Seams that say that a block is shorter than any. */
+static void test_reread_strange_seams(void **state)
+{
+	KS_BULK content = { 0 };
+	KS_BULK out = { 0 };
+	OLD old = { 0 };
+	struct ks_written written;
+	struct ks_splice splice;
+	struct ks_seam *end;
+
+	(void)state;
+	make(&old, &kinds[LEVEL_6], 5000);
+	splice = splice_of(&old, 5000, text_view("another end"), &content);
+	assert_ok(ks_splicer_gzip.splice(&splice, &out, &written, &error));
+	end = &old.seams.item[old.seams.count - 1];
+	for (int less = -9; less < 10; less++) {
+		end->before = end->bit - (uint64_t)less;
+		expect_unread(&splice, ks_buf_view(&out));
+	}
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_seams),
 	cmocka_unit_test(test_end),
@@ -1095,6 +1167,9 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_reread_damage),
 	cmocka_unit_test(test_reread_other_content),
 	cmocka_unit_test(test_reread_other_file),
+	cmocka_unit_test(test_reread_missing_end),
+	cmocka_unit_test(test_reread_gap),
+	cmocka_unit_test(test_reread_strange_seams),
 };
 
 int main(void)

@@ -356,11 +356,11 @@ static void splice(const struct old *old, size_t keep, struct ks_view tail, enum
 		assert_string_equal(written.why, why);
 	expect_stream(ks_buf_view(out), ks_buf_view(&content));
 	assert_null(ks_codec_xz.objection(ks_buf_view(out)));
+	expect_clean_cut(ks_buf_view(out), &splice);
 	if (way == KS_WAY_PACKED) {
 		assert_false(ks_splicer_xz.cuts_cleanly(&splice));
 		return;
 	}
-	expect_clean_cut(ks_buf_view(out), &splice);
 	/* It was reserved at once: appending would have made it just as large as needed. */
 	assert_true(out->cap > out->len);
 	expect_same_again(&splice, ks_buf_view(out));
@@ -1419,6 +1419,29 @@ static void test_block_of_other_size(void **state)
 	expect_refused(&asked, ks_buf_view(&new.file));
 }
 
+/* Bytes behind a Block's check, which the Index counts among the Block's. */
+static void test_block_with_more(void **state)
+{
+	const struct form form = { .check = LZMA_CHECK_CRC32, .len = 100 };
+	static struct parts parts;
+	OLD old = { 0 };
+	OLD new = { 0 };
+	struct ks_splice asked;
+	lzma_index *index = lzma_index_init(NULL);
+
+	(void)state;
+	make(&form, &old);
+	read_parts(ks_buf_view(&old.file), &parts);
+	append(&new.file, old.file.data, HEADER + parts.part[0].len);
+	append(&new.file, "\0\0\0\0", 4);
+	assert_int_equal(
+		lzma_index_append(index, NULL, parts.part[0].head + parts.part[0].data + 8, 100),
+		LZMA_OK);
+	put_end(&new, index);
+	asked = splice_of(&old, 100, ks_buf_view(&old.plain));
+	expect_refused(&asked, ks_buf_view(&new.file));
+}
+
 /* What a kernel does not take was not meant, and a check is not lost on the way. */
 static void test_other_check(void **state)
 {
@@ -1495,6 +1518,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_old_block_of_new_content),
 	cmocka_unit_test(test_blocks_in_other_order),
 	cmocka_unit_test(test_block_of_other_size),
+	cmocka_unit_test(test_block_with_more),
 	cmocka_unit_test(test_other_check),
 	cmocka_unit_test(test_second_stream_in_result),
 };

@@ -623,24 +623,26 @@ static void test_small_window(void **state)
 	}
 }
 
-/* What is compressed anew refers to nothing in front of the window, even if it is there again. */
+/*
+ * What is compressed anew refers to nothing in front of the window, even if it is there again.
+ * libzstd would decode that, but its size tells.
+ */
 static void test_window_of_history(void **state)
 {
-	struct how how = { .level = 3, .window_log = 10 };
 	KS_BULK plain = { 0 };
 	KS_BULK file = { 0 };
 	KS_BULK out = { 0 };
+	struct block block;
 
 	(void)state;
 	fill_random(&plain, 9 * KIB, 11);
 	repeat(&plain, 5 * KIB, 500);
 	fill_mixed(&plain, 524);
-	pack(ks_buf_view(&plain), how, &file);
-	assert_int_equal(block_at(ks_buf_view(&file), place_of(ks_buf_view(&file), 9)).type,
-			 COMPRESSED);
+	pack(ks_buf_view(&plain), (struct how){ .level = 3, .window_log = 10 }, &file);
 	make(ks_buf_view(&file), ks_buf_view(&plain), plain.len - 1, ks_view_of("", 0), NULL, &out);
-	assert_int_equal(block_at(ks_buf_view(&out), place_of(ks_buf_view(&out), 9)).type,
-			 COMPRESSED);
+	block = block_at(ks_buf_view(&out), place_of(ks_buf_view(&out), 9));
+	assert_int_equal(block.type, COMPRESSED);
+	assert_true(block.size > 500);
 }
 
 /* 1 KiB and seven eighths: no power of two. */
