@@ -232,6 +232,12 @@ part_dkms() {
 	tap_part dkms "$scratch/src/tests/dkms/run"
 }
 
+part_fault() {
+	need python3 kmod openssl xz-utils zstd
+	plain
+	tap_part fault "$scratch/src/tests/fault/run" sample
+}
+
 part_fuzz() {
 	local target name=libclang-rt-dev
 	need clang

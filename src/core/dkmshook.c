@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "core/dkms.h"
 #include "core/dkms_text.inc"
+#include "core/openssl.h"
 
 #define DKMS_DIR "/etc/dkms"
 #define HOOK_CONF "kernel-sign.conf"
@@ -33,25 +34,30 @@ enum {
 	SEAL_SIZE = sizeof(seal_words) - 1 + HEX_SIZE + 1,
 };
 
-static void make_seal(struct ks_view text, char seal[SEAL_SIZE + 1])
+static bool make_seal(struct ks_view text, char seal[SEAL_SIZE + 1], struct ks_error *err)
 {
 	uint8_t digest[SHA256_DIGEST_LENGTH];
 	char *at = stpcpy(seal, seal_words);
 
-	SHA256(text.data, text.len, digest);
+	if (!SHA256(text.data, text.len, digest))
+		return ks_fail_openssl(err, KS_ERR_CRYPTO, "digest");
 	for (size_t i = 0; i < sizeof(digest); i++)
 		at += sprintf(at, "%02x", digest[i]);
 	strcpy(at, "\n");
+	return true;
 }
 
-static bool has_seal(struct ks_view file)
+static bool has_seal(struct ks_view file, bool *has, struct ks_error *err)
 {
 	char seal[SEAL_SIZE + 1];
 
+	*has = false;
 	if (file.len < SEAL_SIZE)
+		return true;
+	if (!make_seal(ks_view_of(file.data, file.len - SEAL_SIZE), seal, err))
 		return false;
-	make_seal(ks_view_of(file.data, file.len - SEAL_SIZE), seal);
-	return memcmp(file.data + file.len - SEAL_SIZE, seal, SEAL_SIZE) == 0;
+	*has = memcmp(file.data + file.len - SEAL_SIZE, seal, SEAL_SIZE) == 0;
+	return true;
 }
 
 static bool make_content(const struct ks_dkms_file *file, struct ks_buf *content,
@@ -59,10 +65,9 @@ static bool make_content(const struct ks_dkms_file *file, struct ks_buf *content
 {
 	char seal[SEAL_SIZE + 1];
 
-	if (!ks_buf_append(content, file->text, strlen(file->text), err))
-		return false;
-	make_seal(ks_buf_view(content), seal);
-	return ks_buf_append(content, seal, SEAL_SIZE, err);
+	return ks_buf_append(content, file->text, strlen(file->text), err) &&
+	       make_seal(ks_buf_view(content), seal, err) &&
+	       ks_buf_append(content, seal, SEAL_SIZE, err);
 }
 
 /* A name in /etc/dkms or below: the last component of a path is never followed, for it is ours. */
@@ -134,14 +139,16 @@ static bool file_state(const struct entry *entry, const struct ks_dkms_file *fil
 {
 	KS_BUF wanted = { 0 };
 	KS_BUF found = { 0 };
+	bool sealed;
 
 	*state = entry->is_there ? KS_DKMS_FOREIGN : KS_DKMS_ABSENT;
 	if (!entry->is_there || !S_ISREG(entry->st.st_mode))
 		return true;
-	if (!make_content(file, &wanted, err) || !read_entry(entry, &found, err))
+	if (!make_content(file, &wanted, err) || !read_entry(entry, &found, err) ||
+	    !has_seal(ks_buf_view(&found), &sealed, err))
 		return false;
 	/* DKMS passes over a hook that it cannot run. */
-	if (has_seal(ks_buf_view(&found)) && !(file->mode & S_IXUSR & ~entry->st.st_mode))
+	if (sealed && !(file->mode & S_IXUSR & ~entry->st.st_mode))
 		*state = ks_view_equal(ks_buf_view(&wanted), ks_buf_view(&found)) ?
 				 KS_DKMS_PRESENT :
 				 KS_DKMS_OLDER;
