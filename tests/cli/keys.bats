@@ -382,7 +382,7 @@ holds_open() { find "/proc/$1/fd" -lname '*(deleted)' 2>/dev/null | grep -q .; }
 	[ "$(id -u)" = 0 ] || skip "needs root: the program lets nobody else look into it"
 	openssl pkey -in "$KEYS/rsa.key" -aes256 -passout pass:open-says-me -out locked.key
 	chmod 600 locked.key
-	KBUILD_SIGN_PIN=open-says-me ASAN_OPTIONS=detect_leaks=0 strace -qq -o /dev/null -e trace=linkat \
+	KBUILD_SIGN_PIN=open-says-me ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o /dev/null -e trace=linkat \
 		-e inject=linkat:delay_enter=5000000 "$KERNEL_SIGN" sign -q -j1 "${here[@]}" --hash sha256 \
 		--key locked.key --cert "$KEYS/rsa.pem" 3>&- &
 	tracer=$!
