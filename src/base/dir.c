@@ -22,6 +22,7 @@ bool ks_dir_names(int fd, struct ks_strings *names, struct ks_error *err)
 		ks_fd_close(&own);
 		return false;
 	}
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else has this DIR */
 	while (ok && (errno = 0, entry = readdir(dir)))
 		ok = entry->d_name[0] == '.' || ks_strings_add(names, entry->d_name, err);
 	if (ok && errno)

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-bool ks_fail(struct ks_error *err, enum ks_code code, const char *fmt, ...)
+bool(ks_fail)(struct ks_error *err, enum ks_code code, const char *fmt, ...)
 {
 	va_list args;
 
@@ -18,7 +18,7 @@ bool ks_fail(struct ks_error *err, enum ks_code code, const char *fmt, ...)
 	return false;
 }
 
-bool ks_fail_errno(struct ks_error *err, const char *what)
+bool(ks_fail_errno)(struct ks_error *err, const char *what)
 {
 	int saved = errno;
 
@@ -30,13 +30,13 @@ bool ks_fail_errno(struct ks_error *err, const char *what)
 	return false;
 }
 
-bool ks_fail_memory(struct ks_error *err)
+bool(ks_fail_memory)(struct ks_error *err)
 {
 	errno = ENOMEM;
 	return ks_fail_errno(err, "memory");
 }
 
-bool ks_at(struct ks_error *err, const char *name)
+bool(ks_at)(struct ks_error *err, const char *name)
 {
 	size_t len = strlen(name);
 	size_t keep = strlen(err->text);

@@ -48,4 +48,15 @@ bool ks_fail_memory(struct ks_error *err);
 /* Puts "NAME: " in front of the text; done once, by the layer where bytes meet a name. */
 bool ks_at(struct ks_error *err, const char *name);
 
+/* That they are false is known to the compiler too, and to whoever analyses the code. */
+static inline bool ks_false(bool failed)
+{
+	(void)failed;
+	return false;
+}
+#define ks_fail(...) ks_false(ks_fail(__VA_ARGS__))
+#define ks_fail_errno(err, what) ks_false(ks_fail_errno(err, what))
+#define ks_fail_memory(err) ks_false(ks_fail_memory(err))
+#define ks_at(err, name) ks_false(ks_at(err, name))
+
 #endif

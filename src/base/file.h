@@ -38,7 +38,8 @@ bool ks_file_same(const struct stat *a, const struct stat *b);
 /*
  * Puts CONTENT where the file OLD (as ks_file_read() saw it) is: a new file in the same directory
  * gets the old one's owner, mode and extended attributes, is synced, takes the name, and the
- * directory is synced, or noted in SYNC if that is not NULL.  KS_ERR_CHANGED, and nothing done, if the name no longer stands for OLD.
+ * directory is synced, or noted in SYNC if that is not NULL.  KS_ERR_CHANGED, and nothing done, if
+ * the name no longer stands for OLD.
  * On any error before the rename the old file is as it was and nothing is left behind; what a run
  * that was killed left behind in that directory is removed along with the syncing.
  * The attributes security.ima and security.evm belong to the old bytes and are not carried over.

@@ -10,9 +10,9 @@ static const struct {
 } units[] = {
 	{ "s", { "sec", "second" }, 1 },
 	{ "m", { "min", "minute" }, 60 },
-	{ "h", { "hour", "hour" }, 60 * 60 },
-	{ "d", { "day", "day" }, 24 * 60 * 60 },
-	{ "w", { "week", "week" }, 7 * 24 * 60 * 60 },
+	{ "h", { "hour", "hour" }, 3600 },
+	{ "d", { "day", "day" }, 86400 },
+	{ "w", { "week", "week" }, 604800 },
 };
 
 static bool is_word(const char *text, const char *word)

@@ -8,6 +8,8 @@
 
 bool ks_strings_add_len(struct ks_strings *list, const char *text, size_t len, struct ks_error *err)
 {
+	char *copy;
+
 	if (list->count == list->cap) {
 		size_t cap = list->cap ? list->cap * 2 : 16;
 		char **item = reallocarray(list->item, cap, sizeof(*item));
@@ -17,10 +19,10 @@ bool ks_strings_add_len(struct ks_strings *list, const char *text, size_t len, s
 		list->item = item;
 		list->cap = cap;
 	}
-	list->item[list->count] = strndup(text, len);
-	if (!list->item[list->count])
+	copy = strndup(text, len);
+	if (!copy)
 		return ks_fail_memory(err);
-	list->count++;
+	list->item[list->count++] = copy;
 	return true;
 }
 

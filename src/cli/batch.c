@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/batch.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,7 +50,7 @@ static void restore_signals(const struct sigaction *before)
 static void work(void *ctx, size_t i)
 {
 	struct state *s = ctx;
-	struct ks_error err;
+	struct ks_error err, *copy;
 	bool ok;
 
 	if (interrupted)
@@ -61,11 +60,10 @@ static void work(void *ctx, size_t i)
 	if (ok)
 		return;
 	ks_at(&err, s->batch->modules->item[i].path);
-	s->error[i] = malloc(sizeof(err));
-	if (s->error[i])
-		*s->error[i] = err;
-	else
-		s->error[i] = &s->no_memory;
+	copy = malloc(sizeof(*copy));
+	if (copy)
+		*copy = err;
+	s->error[i] = copy ? copy : &s->no_memory;
 }
 
 /* A thread that cannot be confined works all the same: signing matters more. */
@@ -74,8 +72,7 @@ static void begin(void *ctx)
 	const struct state *s = ctx;
 
 	if (!ks_confine_enter(s->batch->confine))
-		report_warning("warning: a thread could not be confined (Landlock: %s)",
-			       strerror(errno));
+		report_warning("warning: a thread could not be confined (Landlock: %m)");
 }
 
 static void done(void *ctx, size_t i)
@@ -106,16 +103,20 @@ static bool allow(struct ks_confine *confine, const struct ks_modules *modules,
 		  const struct ks_strings *more, const char *root, struct ks_error *err)
 {
 	const char *last = NULL;
+	bool led;
 
 	for (size_t i = 0; i < modules->count; i++) {
 		const char *path = modules->item[i].path;
 
-		if (!is_beside(path, last) && !ks_confine_allow(confine, root, path, err))
+		if (is_beside(path, last))
+			continue;
+		if (!ks_confine_allow(confine, root, path, &led, err))
 			return false;
-		last = path;
+		if (led)
+			last = path;
 	}
 	for (size_t i = 0; more && i < more->count; i++)
-		if (!ks_confine_allow(confine, root, more->item[i], err))
+		if (!ks_confine_allow(confine, root, more->item[i], &led, err))
 			return false;
 	return true;
 }

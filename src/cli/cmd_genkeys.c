@@ -154,6 +154,7 @@ static bool agree(const struct run *run, const char *what, const char *one, cons
 /* Options count first; then what a config does not say, another must not say either. */
 static bool take_config(struct run *run, const char *path, struct ks_error *err)
 {
+	const bool type_is_given = run->args->type;
 	const struct ks_key_type *type;
 	KS_BUF config = { 0 };
 	KS_STRING hash = NULL;
@@ -161,7 +162,7 @@ static bool take_config(struct run *run, const char *path, struct ks_error *err)
 	if (!read_config(path, &config, err) || !config_type(ks_buf_view(&config), &type, err) ||
 	    !ks_kconfig_get(ks_buf_view(&config), "CONFIG_MODULE_SIG_HASH", &hash, err))
 		return false;
-	if (!run->args->type && !type) {
+	if (!type_is_given && !type) {
 		ks_fail(err, KS_ERR_INPUT,
 			"no CONFIG_MODULE_SIG_KEY_TYPE_* is set: --type names one");
 		return ks_at(err, path);
@@ -174,7 +175,7 @@ static bool take_config(struct run *run, const char *path, struct ks_error *err)
 		run->demand.type = type;
 	if (!run->hash && !ks_string_copy(&run->hash, hash, err))
 		return false;
-	return (run->args->type ||
+	return (type_is_given ||
 		agree(run, "key type", run->demand.type->name, type->name, path, err)) &&
 	       (run->args->hash || agree(run, "hash", run->hash, hash, path, err));
 }

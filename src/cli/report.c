@@ -43,10 +43,12 @@ void report_error(const struct ks_error *err)
 
 void report_warning(const char *fmt, ...)
 {
+	int saved = errno; /* FMT may have a %m */
 	va_list args;
 
 	fflush(stdout);
 	va_start(args, fmt);
+	errno = saved;
 	print_formatted(stderr, "kernel-sign: ", fmt, args);
 	va_end(args);
 }

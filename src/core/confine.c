@@ -94,14 +94,15 @@ bool ks_confine_start(struct ks_confine **confine, bool writes, int *abi, struct
 	return true;
 }
 
-bool ks_confine_allow(struct ks_confine *confine, const char *root, const char *path,
+bool ks_confine_allow(struct ks_confine *confine, const char *root, const char *path, bool *led,
 		      struct ks_error *err)
 {
 	struct landlock_path_beneath_attr rule = { .allowed_access = confine->allowed };
 	KS_PLACE place = KS_PLACE_NONE;
 	struct ks_error nowhere;
 
-	if (!ks_place_find(&place, root, path, &nowhere))
+	*led = ks_place_find(&place, root, path, &nowhere);
+	if (!*led)
 		return true;
 	rule.parent_fd = place.dir;
 	return syscall(SYS_landlock_add_rule, confine->ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule,

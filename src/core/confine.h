@@ -21,10 +21,10 @@ KS_MUST_CHECK bool ks_confine_start(struct ks_confine **confine, bool writes, in
 
 /*
  * Allows the directory that PATH lies in, with all below it; ROOT as in ks_place_find().  A path that
- * leads nowhere allows nothing, and is no error.
+ * leads nowhere allows nothing, not *LED, and is no error.
  */
 KS_MUST_CHECK bool ks_confine_allow(struct ks_confine *confine, const char *root, const char *path,
-				    struct ks_error *err);
+				    bool *led, struct ks_error *err);
 
 /*
  * Confines the calling thread, for ever; files that are open stay so.  False, errno set, if it

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/kernel.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -187,9 +188,16 @@ bool ks_kernel_reads(const struct ks_kernel *kernel, const char *root,
 
 int ks_kernel_series(const char *version)
 {
-	int major = 0, minor = 0;
+	unsigned long major, minor;
+	char *end;
 
-	return sscanf(version, "%d.%d", &major, &minor) == 2 ? major * 1000 + minor : 0;
+	if (!isdigit((unsigned char)version[0]))
+		return 0;
+	major = strtoul(version, &end, 10);
+	if (end[0] != '.' || !isdigit((unsigned char)end[1]))
+		return 0;
+	minor = strtoul(end + 1, NULL, 10);
+	return major < 1000 && minor < 1000 ? (int)(major * 1000 + minor) : 0;
 }
 
 bool ks_kernel_owns(const char *path)

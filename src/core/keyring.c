@@ -219,6 +219,7 @@ static void read_line(struct reading *r, char *line)
 	enum ks_keyring ring;
 	int at = 0;
 
+	/* NOLINTNEXTLINE(cert-err34-c): the kernel's own numbers, which fit */
 	if (sscanf(line, "%x %*s %*s %*s %*s %u %*s %15s %n", &serial, &uid, type, &at) < 3 ||
 	    !at || uid != 0 || strcmp(type, "keyring") != 0)
 		return;

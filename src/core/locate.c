@@ -22,6 +22,8 @@ struct search {
 
 static bool add(struct ks_modules *modules, const char *path, bool by_choice, struct ks_error *err)
 {
+	char *copy = NULL;
+
 	if (modules->count == modules->cap) {
 		size_t cap = modules->cap ? modules->cap * 2 : 64;
 		struct ks_found *item = reallocarray(modules->item, cap, sizeof(*item));
@@ -31,10 +33,9 @@ static bool add(struct ks_modules *modules, const char *path, bool by_choice, st
 		modules->item = item;
 		modules->cap = cap;
 	}
-	modules->item[modules->count] = (struct ks_found){ .by_choice = by_choice };
-	if (!ks_string_copy(&modules->item[modules->count].path, path, err))
+	if (!ks_string_copy(&copy, path, err))
 		return false;
-	modules->count++;
+	modules->item[modules->count++] = (struct ks_found){ .path = copy, .by_choice = by_choice };
 	return true;
 }
 
@@ -140,6 +141,7 @@ static bool walk_open(struct search *s, const char *path, DIR *dir, bool deep, s
 {
 	struct dirent *entry;
 
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else has this DIR */
 	while ((errno = 0, entry = readdir(dir)))
 		if (!take_entry(s, path, entry, deep, dirfd(dir), err))
 			return false;

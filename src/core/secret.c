@@ -39,7 +39,7 @@ static void *move(void *memory, size_t size, const char *file, int line)
 	moved = size ? malloc(size) : NULL;
 	if (size && !moved)
 		return NULL;
-	if (moved && old)
+	if (moved && memory)
 		memcpy(moved, memory, old);
 	wipe(memory, file, line);
 	return moved;

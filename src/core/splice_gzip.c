@@ -280,6 +280,7 @@ static size_t read_header(z_stream *z, struct ks_view file)
 			ret = inflate(z, Z_BLOCK);
 		len = (size_t)(z->next_in - file.data);
 	} while (ret == Z_OK && !(z->data_type & KS_GZIP_BLOCK));
+	z->next_out = NULL;
 	return ret == Z_OK ? len : 0;
 }
 

@@ -185,6 +185,10 @@ nobody() {
 # What nobody is to see and run has to be within its reach.
 let_nobody_in() {
 	[ "$(id -u)" = 0 ] || return 0
+	# A copy of the keys, which become nobody's: other tests want them to be their user's.
+	cp -a "$KEYS" "$BATS_TEST_TMPDIR/keys-of-nobody"
+	KEYS=$BATS_TEST_TMPDIR/keys-of-nobody
+	key=(--key "$KEYS/rsa.key" --cert "$KEYS/rsa.pem" --hash sha256)
 	chmod a+rx "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR" "$BATS_FILE_TMPDIR"/*/ "${BATS_TEST_TMPDIR%/*}" \
 		"$BATS_TEST_TMPDIR"
 	chown -R 65534:65534 "$root" "$KEYS"

@@ -375,7 +375,7 @@ signs_with() {
 }
 
 # holds_open PID: it has an unnamed file open, the new module that is about to get its name.
-holds_open() { ls -l "/proc/$1/fd" 2>/dev/null | grep -q '(deleted)'; }
+holds_open() { find "/proc/$1/fd" -lname '*(deleted)' 2>/dev/null | grep -q .; }
 
 @test "the passphrase is not in the environment of the program that uses it" {
 	local tracer pid tries=0

@@ -22,7 +22,7 @@ setup() { start_test; }
 		is_signed "$tree/updates/dkms/$name"
 		says "^/lib/modules/$V/updates/dkms/$name: signed\$"
 	done
-	says '^4 signed, 0 failed, of 4 modules$'
+	says '^4 signed, 0 failed, of 4 modules \(2 spliced, 1 mended\)$'
 	[ -z "$stderr" ]
 	no_litter
 }
@@ -439,7 +439,7 @@ same() { cmp "$tree/updates/dkms/$1" "$copies/$1"; }
 		same "$name"
 		says "^/var/lib/dkms/m/1/$V/x86_64/module/$name: DKMS's copy, was made the same\$"
 	done
-	says '^4 signed, 0 failed, of 4 modules$'
+	says '^4 signed, 0 failed, of 4 modules \(2 spliced, 1 mended\)$'
 	[ -z "$stderr" ]
 	before=$(manifest "$root")
 	ks 0 sign "${here[@]}" "${key[@]}"

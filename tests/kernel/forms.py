@@ -4,12 +4,12 @@ The reasons are in kernel/module/decompress.c, lib/xz, and kmod's libkmod-file*.
 import dataclasses
 import zlib
 
-from containers import containers, gzip, gzip_with, packed, xz, zstd
+from containers import (SKIPPABLE, containers, deflated, flushed, gzip, gzip_with, packed, xz, zstd, zstd_raw,
+                        zstd_rle)
 from oracle import INVALID, LOADS, REJECTED, UNSIGNED, Says
 
 CRC32 = "--check=crc32"
 FORMATS = {".ko": "none", ".xz": "xz", ".zst": "zstd", ".gz": "gzip"}
-SKIPPABLE = b"\x50\x2a\x4d\x18\x04\x00\x00\x00skip"  # a zstd frame that decoders pass over (RFC 8878, 3.1.2)
 NOT_DECODED = "decompression failed with status {}"
 UNREADABLE = INVALID.meaning("container")
 XZ_OPTIONS, XZ_DATA = 6, 7  # enum xz_ret of linux/xz.h
@@ -18,13 +18,6 @@ Z_DATA, Z_BUF = -3, -5  # of linux/zlib.h
 
 def format_of(name):
     return FORMATS[name[name.rindex(".") :]]
-
-
-def flushed(data):
-    """gzip as pigz and rsyncable ones write it: many deflate blocks, empty ones between them."""
-    deflate = zlib.compressobj(6, zlib.DEFLATED, 31)
-    pages = [data[at : at + 4096] for at in range(0, len(data), 4096)]
-    return b"".join(deflate.compress(page) + deflate.flush(zlib.Z_FULL_FLUSH) for page in pages) + deflate.flush()
 
 
 def xz_forms(data):
@@ -49,13 +42,16 @@ def zstd_forms(data):
         "fastest": ["--no-check", "--fast=100"],
     }
     found = {f"{name}.ko.zst": zstd(data, *words) for name, words in options.items()}
-    return found | {"no-size-19.ko.zst": packed(data, "zstd", "-qc", "-19"),
+    return found | {"raw.ko.zst": zstd_raw(data), "raw-empty.ko.zst": zstd_raw(data, 1024, True),
+                    "rle.ko.zst": zstd_rle(data), "no-size-19.ko.zst": packed(data, "zstd", "-qc", "-19"),
+                    "no-size-no-check.ko.zst": packed(data, "zstd", "-qc", "--no-check"),
                     "skippable-behind.ko.zst": zstd(data) + SKIPPABLE}
 
 
 def gzip_forms(data):
     found = {f"level{level}.ko.gz": gzip(data, f"-{level}") for level in range(1, 10)}
-    return found | {"time.ko.gz": gzip_with(data, 0, b""), "flushed.ko.gz": flushed(data),
+    return found | {"stored.ko.gz": deflated(data, 0), "fixed.ko.gz": deflated(data, 9, zlib.Z_FIXED),
+                    "time.ko.gz": gzip_with(data, 0, b""), "flushed.ko.gz": flushed(data),
                     "zeros-behind.ko.gz": gzip(data) + bytes(16)}
 
 
@@ -63,6 +59,14 @@ def every_form(data):
     """{file name: a container of the module}"""
     return ({name: packed for name, (packed, _) in containers(data).items()}
             | xz_forms(data) | zstd_forms(data) | gzip_forms(data))
+
+
+def shipped_forms(data):
+    """{file name: a container of a module that is signed already}, as distributions ship them"""
+    return {"shipped.ko.xz": xz(data, CRC32, "--lzma2=dict=1MiB"),
+            "shipped-threads.ko.xz": xz(data, CRC32, "-T2", "--block-size=16384"),
+            "shipped.ko.zst": zstd(data), "shipped-19.ko.zst": zstd(data, "-19"),
+            "shipped.ko.gz": gzip(data), "shipped-flushed.ko.gz": flushed(data)}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Every container that our codecs write, through everybody who reads modules: the kernel itself, kmod 30 and kmod
-34. And those in which a good module is lost."""
+"""Every container that our codecs write, extended and cut ones too, through everybody who reads modules: the kernel
+itself, kmod 30 and kmod 34. And those in which a good module is lost."""
 import dataclasses
 import os
 import shutil
@@ -81,19 +81,20 @@ def mark(kmod, kernel, name, lost):
 
 
 class Subject:
-    """One kernel's module in every form, signed by the program under test in one run."""
+    """One kernel's module in every form, signed by the program under test: with another key, and then with KEY, so that
+    each file was extended, cut, and extended again."""
 
-    def __init__(self, suite, key, digest, folder):
+    def __init__(self, suite, key, other, digest, folder):
         self.suite, self.key, self.folder = suite, key, folder
         self.kernel = kernels.stock(suite)
         self.image = image = self.kernel.image(MODULE)
         os.mkdir(folder)
-        self.made = forms.every_form(image)
+        self.made = forms.every_form(image) | forms.shipped_forms(signed(image, other, digest))
         for name, data in self.made.items():
             with open(self.path(name), "wb") as file:
                 file.write(data)
-        self.outcome = program("sign", "--key", key.private, "--cert", key.pem, "--hash", digest,
-                               *map(self.path, self.made))
+        self.outcomes = [program("sign", "--key", by.private, "--cert", by.pem, "--hash", digest,
+                                 *map(self.path, self.made)) for by in (other, key)]
         self.signed = {name: judge.read(self.path(name)) for name in self.made}
         self.lost = forms.lost_forms(signed(image, key, digest), image)
 
@@ -102,8 +103,7 @@ class Subject:
 
     def faults(self):
         """Of what was written, as far as it can be told without a kernel."""
-        status, out, err = self.outcome
-        faults = [f"exit status {status}: {out}{err}"] if status else []
+        faults = [f"exit status {status}: {out}{err}" for status, out, err in self.outcomes if status]
         for name, data in self.made.items():
             if self.signed[name] == data:
                 faults.append(f"{name}: not written")
@@ -196,7 +196,7 @@ def fetch(suite):
 
 def check_subject(tap, report, one, found, guesses):
     label = f"containers, {one.kernel.label}"
-    tap.claim(f"{label}: sign takes {len(one.made)} forms; each comes out as the kernel's build packs", one.faults())
+    tap.claim(f"{label}: sign takes {len(one.made)} forms, twice; each comes out as kernels read it", one.faults())
     claim_cells(tap, label, [cell for _, cell, _ in found])
     tap.claim(f"{label}: doubt: wrong answers are found", asking.doubt(found))
     for _, cell, _ in found:
@@ -209,10 +209,10 @@ def check(tap, report):
     for kmod in KMODS:
         fetch(kmod.suite)
     with tempfile.TemporaryDirectory(prefix="containers.") as folder:
-        key = make_keys(os.path.join(folder, "keys"))["rsa"]
+        keys = make_keys(os.path.join(folder, "keys"))
 
         def subject(suite):
-            return Subject(suite, key, "sha256", os.path.join(folder, suite))
+            return Subject(suite, keys["rsa"], keys["other"], "sha256", os.path.join(folder, suite))
 
         with ThreadPoolExecutor(2) as pool:
             subjects = list(pool.map(subject, kernels.SUITES))

@@ -172,13 +172,16 @@ class Subject:
         return asks + list(self.ask_containers()) + list(self.ask_ml_dsa())
 
     def ask_containers(self):
-        """Those of the format that it reads, signed by the foreign RSA key, as all kernels trust that."""
+        """Those of the format that it reads, signed by the foreign RSA key, as all kernels trust that; and before by
+        another, so that each file was extended, cut, and extended again."""
         suffix = SUFFIX[self.variant]
-        made = {name: data for name, data in forms.every_form(self.image).items() if name.endswith(suffix)}
+        made = forms.every_form(self.image) | forms.shipped_forms(self.by("other"))
+        made = {name: data for name, data in made.items() if name.endswith(suffix)}
         for name, data in made.items():
             with open(os.path.join(self.folder, name), "wb") as file:
                 file.write(data)
-        sign("rsa", "sha256", *(os.path.join(self.folder, name) for name in made))
+        for by in ("other", "rsa"):
+            sign(by, "sha256", *(os.path.join(self.folder, name) for name in made))
         for name in made:
             yield question("containers", name, judge.read(os.path.join(self.folder, name)), LOADS, "compressed",
                            ".ko" + suffix)

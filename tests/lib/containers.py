@@ -6,6 +6,7 @@ import tempfile
 import zlib
 
 import judge
+import streams
 
 PACKERS = {  # suffix of a container: its name, and a command that packs what it is given in a pipe
     "": ("none", None),
@@ -15,6 +16,7 @@ PACKERS = {  # suffix of a container: its name, and a command that packs what it
 }
 # Objections that are not a kernel's: it reads these, and only kmod does not.
 KERNELS_TAKE_IT = {"no-size.ko.zst"}
+SKIPPABLE = b"\x50\x2a\x4d\x18\x04\x00\x00\x00skip"  # a zstd frame that decoders pass over (RFC 8878, 3.1.2)
 
 
 def write(path, data):
@@ -52,6 +54,45 @@ def gzip_with(data, flags, field):
     if flags & 2:  # FHCRC
         head += (zlib.crc32(head) & 0xFFFF).to_bytes(2, "little")
     return head + body + zlib.crc32(data).to_bytes(4, "little") + (len(data) & 0xFFFFFFFF).to_bytes(4, "little")
+
+
+def zstd_header(size):
+    """Of a single segment, without checksum, with the size in four bytes"""
+    return streams.ZSTD_MAGIC + b"\xa0" + size.to_bytes(4, "little")
+
+
+def zstd_block(kind, size, data, is_last=False):
+    return (size << 3 | kind << 1 | is_last).to_bytes(3, "little") + data
+
+
+def zstd_raw(data, step=streams.ZSTD_BLOCK, with_empty=False):
+    """Stored, and if wanted with an empty block at the end, as encoders end a stream that was flushed."""
+    pieces = [data[at : at + step] for at in range(0, len(data), step)] + [b""] * with_empty
+    blocks = [zstd_block(streams.RAW, len(piece), piece, number == len(pieces))
+              for number, piece in enumerate(pieces, 1)]
+    return zstd_header(len(data)) + b"".join(blocks)
+
+
+def zstd_rle(data):
+    """Ends in a block that says so many zeros."""
+    body = data.rstrip(b"\0")
+    zeros = min(len(data) - len(body), streams.ZSTD_BLOCK) or 1
+    begin = zstd_raw(data[: len(data) - zeros])
+    start = streams.zstd(begin).blocks[-1].at
+    begin = begin[:start] + bytes([begin[start] & 0xFE]) + begin[start + 1 :]
+    return zstd_header(len(data)) + begin[9:] + zstd_block(streams.RLE, zeros, data[-1:], True)
+
+
+def deflated(data, level=6, strategy=zlib.Z_DEFAULT_STRATEGY):
+    deflate = zlib.compressobj(level, zlib.DEFLATED, 31, 8, strategy)
+    return deflate.compress(data) + deflate.flush()
+
+
+def flushed(data):
+    """gzip as pigz and rsyncable ones write it: many deflate blocks, empty ones between them."""
+    deflate = zlib.compressobj(6, zlib.DEFLATED, 31)
+    pages = [data[at : at + 4096] for at in range(0, len(data), 4096)]
+    return b"".join(deflate.compress(page) + deflate.flush(zlib.Z_FULL_FLUSH) for page in pages) + deflate.flush()
 
 
 def containers(data):

@@ -19,6 +19,7 @@ import zlib
 MARKER = b"~Module signature appended~\n"
 BLOCK = struct.Struct(">5B3sI")  # algo hash id_type signer_len key_id_len pad sig_len
 PKCS7 = 2
+GZIP_FLAGS = 0x01 | 0x08  # that a kernel passes over: FTEXT, FNAME
 KINDS = {  # suffix: magic, command that writes the content to stdout
     ".ko": (b"\x7fELF", None),
     ".gz": (b"\x1f\x8b", ["gzip", "-dc"]),
@@ -131,22 +132,29 @@ def judge_unsigned(path, image_digest):
 
 def judge_gzip(path):
     raw = read(path)
-    flags, mtime = raw[3], raw[4:8]
     stream = zlib.decompressobj(31)
     stream.decompress(raw)
-    faults = [] if flags == 0 else [f"gzip header has flags {flags:#x}"]
-    faults += [] if mtime == bytes(4) else ["gzip header has a time"]
+    faults = [] if not raw[3] & ~GZIP_FLAGS else [f"gzip header has flags {raw[3]:#x}"]
     return faults + ([] if stream.eof and not stream.unused_data else ["more than one gzip member"])
 
 
-def judge_xz(path):
+def xz_list(path):
+    """(number of streams, check, padding), or a Fault"""
     _, out, err = run(["xz", "-l", "--robot", "--", path])
     row = re.search(r"^file\t(.*)$", out.decode(), re.M)
     if not row:
-        return [f"xz -l: {err}"]
+        raise Fault(f"xz -l: {err}")
     streams, _, _, _, _, check, padding = row[1].split("\t")[:7]
+    return streams, check, padding
+
+
+def judge_xz(path):
+    try:
+        streams, check, padding = xz_list(path)
+    except Fault as fault:
+        return [str(fault)]
     faults = [] if streams == "1" else [f"{streams} xz streams"]
-    faults += [] if check == "CRC32" else [f"xz check {check}"]
+    faults += [] if check in ("CRC32", "None") else [f"xz check {check}"]
     return faults + ([] if padding == "0" else [f"xz stream padding {padding}"])
 
 
@@ -163,7 +171,7 @@ def judge_zstd(path):
 
 
 def judge_container(path):
-    """Compressed the way the kernel's build does it, and the kernel can read?"""
+    """In a form that kernels and kmod can read?"""
     judges = {".gz": judge_gzip, ".xz": judge_xz, ".zst": judge_zstd}
     try:
         content(path)
@@ -171,6 +179,16 @@ def judge_container(path):
     except (Fault, zlib.error, ValueError) as fault:
         faults = [str(fault)]
     return [f"{path}: {fault}" for fault in faults]
+
+
+def judge_packed(path):
+    """That, and compressed the way the kernel's build does it?"""
+    faults = judge_container(path)
+    if suffix(path) == ".gz" and read(path)[3:8] != bytes(5):
+        faults.append(f"{path}: gzip header has a name or a time")
+    if not faults and suffix(path) == ".xz" and xz_list(path)[1] != "CRC32":
+        faults.append(f"{path}: xz check {xz_list(path)[1]}")
+    return faults
 
 
 def judge_modinfo(path, signer):

@@ -4,7 +4,7 @@
 . "${abs_top_srcdir:-$(dirname "$0")/../..}/tests/lint/tap"
 
 libc='(assert|ctype|dirent|elf|endian|err|errno|fcntl|fnmatch|ftw|glob|grp|inttypes|langinfo'
-libc="$libc|libgen|limits|locale|math|poll|pthread|pwd|regex|sched|setjmp|signal|spawn|stdalign"
+libc="$libc|libgen|limits|locale|malloc|math|poll|pthread|pwd|regex|sched|setjmp|signal|spawn|stdalign"
 libc="$libc|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|strings|syslog"
 libc="$libc|termios|time|threads|uchar|unistd|wchar|wctype|((sys|linux|asm|arpa|net|netinet)/.*))\.h"
 libraries='(openssl/.*|libkmod|zstd|zstd_errors|lzma|zlib|xxhash|keyutils|lz4[a-z]*)\.h'

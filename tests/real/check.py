@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """check.py PART SUITE...: signs the trees of these suites in every way that users do (PART sign), has
-signatures of every kind looked at (verify: check_verify.py), or both (all), and says in TAP whether
-independent readers agree with the outcome. Called by `run`, which prepares it all."""
+signatures of every kind looked at (verify: check_verify.py), has modules in every container extended
+(splice: check_splice.py, a sample of it; splice-all), or all of that (all), and says in TAP whether independent readers
+agree with the outcome. Called by `run`, which prepares it all."""
 import itertools
 import os
 import shutil
@@ -9,10 +10,11 @@ import subprocess
 import sys
 import tempfile
 
+import check_splice
 import check_verify
 import judge
 from common import (KERNELS_TOOL, OUR_TOOL, PROGRAM, WORK, Outcome, Tree, all_faults, cert, cost,
-                    key, prepare, signer)
+                    key, prepare, prepare_tools, signer)
 from doubt import doubt_containers, doubt_manifests, doubt_signatures
 from manifest import judge_touched, manifest
 from tap import Tap
@@ -271,11 +273,14 @@ def main(part, *suites):
     prepare()
     tap = Tap(hide=WORK + "/")
     if part in ("all", "sign"):
+        prepare_tools()
         check_judge(tap)
         for suite in suites:
             check_suite(tap, suite)
     if part in ("all", "verify"):
         check_verify.check(tap, suites)
+    if part in ("all", "splice", "splice-all"):
+        check_splice.check(tap, part == "splice-all")
     return tap.finish()
 
 

@@ -120,8 +120,12 @@ def prepare():
     """For all checks, once."""
     os.umask(0o022)
     subprocess.run([MAKE_KEYS, KEYS], check=True, capture_output=True)
+    with open(os.path.join(TOP, "results"), "w", encoding="utf-8"):
+        pass
+
+
+def prepare_tools():
+    """The kernel's sign-file, and ours by that name."""
     kbuild = os.path.join(TOP, "bookworm/linux-kbuild-6.1.deb")
     subprocess.run(["dpkg-deb", "-x", kbuild, os.path.join(WORK, "kbuild")], check=True)
     os.symlink(PROGRAM, OUR_TOOL)
-    with open(os.path.join(TOP, "results"), "w", encoding="utf-8"):
-        pass

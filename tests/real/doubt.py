@@ -9,6 +9,7 @@ import shutil
 
 import judge
 from answers import EXIT, judge_answers
+from containers import gzip_with
 from manifest import judge_touched, manifest
 
 
@@ -61,18 +62,21 @@ def doubt_containers(scratch):
     data = judge.read(plain)
     cases = {  # name of the file: command, is it good?
         "good.ko.gz": (["gzip", "-nc", plain], True),
-        "named.ko.gz": (["gzip", "-c", plain], False),
+        "named.ko.gz": (["gzip", "-c", plain], True),
         "good.ko.xz": (["xz", "-cC", "crc32", plain], True),
+        "no-check.ko.xz": (["xz", "-cC", "none", plain], True),
         "crc64.ko.xz": (["xz", "-c", plain], False),
         "zstd.ko.xz": (["zstd", "-qc", plain], False),
         "good.ko.zst": (["zstd", "-qc", plain], True),
         "sizeless.ko.zst": (["zstd", "-qc"], False),
         "gzip.ko": (["gzip", "-nc", plain], False),
     }
+    made = {name: (judge.run(command, input=data)[1], good) for name, (command, good) in cases.items()}
+    made["extra.ko.gz"] = (gzip_with(data, 4, b"\x04\x00ABCD"), False)
     faults = []
-    for name, (command, good) in cases.items():
+    for name, (packed, good) in made.items():
         path = os.path.join(scratch, name)
-        write(path, judge.run(command, input=data)[1])
+        write(path, packed)
         if good != (not judge.judge_container(path)):
             faults.append(f"{name}: {judge.judge_container(path) or 'went through'}")
         if not good:

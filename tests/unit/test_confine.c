@@ -47,9 +47,10 @@ static int confined(bool writes, int (*act)(void))
 	assert_true(pid >= 0);
 	if (!pid) {
 		struct ks_confine *confine;
+		bool led;
 
 		if (!ks_confine_start(&confine, writes, &abi, &error) ||
-		    !ks_confine_allow(confine, NULL, in_scratch("in/x.ko"), &error) ||
+		    !ks_confine_allow(confine, NULL, in_scratch("in/x.ko"), &led, &error) ||
 		    !ks_confine_enter(confine))
 			_exit(200);
 		ks_confine_free(confine);
@@ -179,11 +180,15 @@ static void no_network(void **state)
 static void nowhere(void **state)
 {
 	struct ks_confine *confine;
+	bool led;
 
 	(void)state;
 	need_landlock();
 	assert_ok(ks_confine_start(&confine, true, &abi, &error));
-	assert_ok(ks_confine_allow(confine, NULL, in_scratch("not/there/x.ko"), &error));
+	assert_ok(ks_confine_allow(confine, NULL, in_scratch("not/there/x.ko"), &led, &error));
+	assert_false(led);
+	assert_ok(ks_confine_allow(confine, NULL, in_scratch("there.ko"), &led, &error));
+	assert_true(led);
 	ks_confine_free(confine);
 	ks_confine_free(NULL);
 }

@@ -583,6 +583,7 @@ static void put_fixed(struct ks_view content, struct ks_buf *file)
 {
 	uint32_t bits = 3, used = 3; /* BFINAL, fixed codes */
 
+	assert_ok(ks_buf_reserve(file, content.len / 8 * 9 + 64, &error));
 	assert_ok(ks_buf_append(file, "\x1f\x8b\x08\0\0\0\0\0\0\xff", HEADER, &error));
 	for (size_t i = 0; i <= content.len; i++) {
 		uint32_t byte = i < content.len ? content.data[i] : 256;

@@ -21,7 +21,7 @@ static int open_scratch(void)
 
 static bool is_there(const char *name)
 {
-	return access(in_scratch(name), F_OK) == 0;
+	return access(in_scratch("%s", name), F_OK) == 0;
 }
 
 static void tidy(void)
