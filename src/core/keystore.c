@@ -93,8 +93,12 @@ bool ks_keystore_current(const struct ks_keystore *store, char **name, struct ks
 	*name = NULL;
 	if (store->dir < 0)
 		return true;
-	if (len < 0)
-		return errno == ENOENT || errno == EINVAL ? true : ks_fail_errno(err, "current");
+	if (len < 0 && (errno == ENOENT || errno == EINVAL))
+		return true;
+	if (len < 0) {
+		ks_fail_errno(err, "current");
+		return ks_at(err, store->path);
+	}
 	target[len] = '\0';
 	while (len > 1 && target[len - 1] == '/')
 		target[--len] = '\0';
@@ -431,10 +435,14 @@ static bool make_directory(const struct ks_keystore *store, const char *temporar
 
 static void finish(const struct ks_keystore *store, const char *name)
 {
-	KS_FD dir = openat(store->dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	char path[NAME_SIZE + sizeof(unused) + 1];
 	struct ks_error ignored;
+	KS_FD dir = -1;
 
-	if (dir >= 0 && unlinkat(dir, unused, 0) == 0)
+	snprintf(path, sizeof(path), "%s/%s", name, unused);
+	unlinkat(store->dir, path, 0);
+	dir = openat(store->dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir >= 0)
 		(void)!ks_dir_sync(dir, &ignored);
 }
 
@@ -470,7 +478,7 @@ bool ks_keystore_add(const struct ks_keystore *store, EVP_PKEY *key, X509 *cert,
 
 	ks_keystore_tidy(store);
 	if (!ks_temporary_name(directory, err))
-		return false;
+		return ks_at(err, store->path);
 	if (make_directory(store, directory, key, cert, demand, err) &&
 	    give_name(store, demand->now, directory, err) &&
 	    set_link(store->dir, "current", directory, &in_use, err)) {
@@ -676,7 +684,7 @@ bool ks_keystore_install(const struct ks_keystore *store, const char *dest, bool
 	bool done;
 
 	if (!ks_keystore_current(store, name, err))
-		return ks_at(err, store->path);
+		return false;
 	from = openat(store->dir, "current", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (!*name || from < 0) {
 		ks_string_free(name);
