@@ -12,6 +12,8 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "cli/report.h"
+
 const struct command *const commands[] = {
 	&command_sign,
 	&command_unsign,
@@ -71,8 +73,10 @@ static int run(const struct command *c, int argc, char **argv)
 	if (c->main)
 		return c->main(argc, argv);
 	args = calloc(1, c->args_size);
-	if (!args)
+	if (!args) {
+		report_warning("out of memory");
 		return STATUS_FAILED;
+	}
 	snprintf(name, sizeof(name), "kernel-sign %s", c->name);
 	argv[0] = name;
 	first = options_parse(c->options, args, argc, argv);

@@ -36,6 +36,20 @@ bool ks_certs_add(struct ks_certs *certs, X509 *cert, struct ks_error *err)
 	return add(certs, cert, err);
 }
 
+/*
+ * Whether there was no more certificate to be read; a broken one ends a file too.  Without memory
+ * OpenSSL may not even have an error to tell.
+ */
+static bool is_end(struct ks_error *err)
+{
+	unsigned long code = ERR_get_error();
+	bool starved = !code;
+
+	for (; code; code = ERR_get_error())
+		starved |= ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE;
+	return starved ? ks_fail_memory(err) : true;
+}
+
 /* The first one decides whether there is any and in which encoding; DER holds just one. */
 bool ks_certs_parse(struct ks_certs *certs, struct ks_view file, struct ks_error *err)
 {
@@ -52,8 +66,7 @@ bool ks_certs_parse(struct ks_certs *certs, struct ks_view file, struct ks_error
 	while ((cert = PEM_read_bio_X509(bio, NULL, ks_no_passphrase, NULL)))
 		if (!add(certs, cert, err))
 			return false;
-	ERR_clear_error();
-	return true;
+	return is_end(err);
 }
 
 static bool load_file(struct ks_certs *certs, const struct ks_place *place, struct ks_error *err)

@@ -93,8 +93,12 @@ bool ks_keystore_current(const struct ks_keystore *store, char **name, struct ks
 	*name = NULL;
 	if (store->dir < 0)
 		return true;
-	if (len < 0)
-		return errno == ENOENT || errno == EINVAL ? true : ks_fail_errno(err, "current");
+	if (len < 0 && (errno == ENOENT || errno == EINVAL))
+		return true;
+	if (len < 0) {
+		ks_fail_errno(err, "current");
+		return ks_at(err, store->path);
+	}
 	target[len] = '\0';
 	while (len > 1 && target[len - 1] == '/')
 		target[--len] = '\0';
@@ -274,6 +278,7 @@ static bool remove_directory(int store, const char *name, struct ks_error *err)
 	int fd = openat(store, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
 	struct dirent *entry;
+	bool ok = true;
 
 	if (!dir) {
 		ks_fail_errno(err, "open");
@@ -282,10 +287,29 @@ static bool remove_directory(int store, const char *name, struct ks_error *err)
 	}
 	/* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else has this DIR */
 	while ((entry = readdir(dir)))
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			unlinkat(fd, entry->d_name, 0);
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+		    unlinkat(fd, entry->d_name, 0) && ok)
+			ok = ks_fail_errno(err, entry->d_name);
 	closedir(dir);
-	return unlinkat(store, name, AT_REMOVEDIR) == 0 || ks_fail_errno(err, "remove");
+	return ok && (unlinkat(store, name, AT_REMOVEDIR) == 0 || ks_fail_errno(err, "remove"));
+}
+
+/*
+ * A dated directory goes out of sight in one step, which is on disk before the first file goes: no
+ * half of a key is left where somebody would take it for one.
+ */
+static bool remove_key(int store, const char *name, struct ks_error *err)
+{
+	char temporary[KS_TEMPORARY_SIZE];
+
+	if (!ks_temporary_name(temporary, err))
+		return false;
+	if (renameat(store, name, store, temporary))
+		return ks_fail_errno(err, "remove");
+	if (ks_dir_sync(store, err))
+		return remove_directory(store, temporary, err);
+	(void)!renameat(store, temporary, store, name);
+	return false;
 }
 
 /* Calls EACH with every name in the directory PARENT. */
@@ -333,7 +357,7 @@ static void tidy_entry(int store, const char *name, const char *current)
 	if (current && strcmp(current, name) == 0)
 		unlinkat(dir, unused, 0);
 	else
-		(void)!remove_directory(store, name, &ignored);
+		(void)!remove_key(store, name, &ignored);
 }
 
 void ks_keystore_tidy(const struct ks_keystore *store)
@@ -411,10 +435,14 @@ static bool make_directory(const struct ks_keystore *store, const char *temporar
 
 static void finish(const struct ks_keystore *store, const char *name)
 {
-	KS_FD dir = openat(store->dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	char path[NAME_SIZE + sizeof(unused) + 1];
 	struct ks_error ignored;
+	KS_FD dir = -1;
 
-	if (dir >= 0 && unlinkat(dir, unused, 0) == 0)
+	snprintf(path, sizeof(path), "%s/%s", name, unused);
+	unlinkat(store->dir, path, 0);
+	dir = openat(store->dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir >= 0)
 		(void)!ks_dir_sync(dir, &ignored);
 }
 
@@ -450,7 +478,7 @@ bool ks_keystore_add(const struct ks_keystore *store, EVP_PKEY *key, X509 *cert,
 
 	ks_keystore_tidy(store);
 	if (!ks_temporary_name(directory, err))
-		return false;
+		return ks_at(err, store->path);
 	if (make_directory(store, directory, key, cert, demand, err) &&
 	    give_name(store, demand->now, directory, err) &&
 	    set_link(store->dir, "current", directory, &in_use, err)) {
@@ -458,7 +486,9 @@ bool ks_keystore_add(const struct ks_keystore *store, EVP_PKEY *key, X509 *cert,
 		return ks_string_copy(name, directory, err);
 	}
 	/* A key that nothing leads to would be one more for no use. */
-	if (!in_use)
+	if (in_use)
+		finish(store, directory);
+	else
 		(void)!remove_directory(store->dir, directory, &ignored);
 	return ks_at(err, store->path);
 }
@@ -507,17 +537,10 @@ bool ks_keystore_list(const struct ks_keystore *store, struct ks_strings *names,
 
 bool ks_keystore_remove(const struct ks_keystore *store, const char *name, struct ks_error *err)
 {
-	char temporary[KS_TEMPORARY_SIZE];
-
-	/* Out of sight in one step: no half of a key is left where somebody would take it for one. */
-	if (!ks_temporary_name(temporary, err))
-		return false;
-	if (renameat(store->dir, name, store->dir, temporary)) {
-		ks_fail_errno(err, "remove");
-		return ks_at(err, name);
-	}
-	return (remove_directory(store->dir, temporary, err) && ks_dir_sync(store->dir, err)) ||
-	       ks_at(err, name);
+	if (remove_key(store->dir, name, err))
+		return ks_dir_sync(store->dir, err) || ks_at(err, store->path);
+	ks_at(err, name);
+	return ks_at(err, store->path);
 }
 
 /* Out to a package */
@@ -661,7 +684,7 @@ bool ks_keystore_install(const struct ks_keystore *store, const char *dest, bool
 	bool done;
 
 	if (!ks_keystore_current(store, name, err))
-		return ks_at(err, store->path);
+		return false;
 	from = openat(store->dir, "current", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (!*name || from < 0) {
 		ks_string_free(name);

@@ -13,6 +13,7 @@ import scenes
 
 PATIENCE = 120  # seconds for one round; more is a deadlock
 FILES = 20
+DEPMODS_TEMPORARY = re.compile(r"/modules\.[a-z.]+\.\d+\.\d+\.\d+': No such file or directory$")
 CHANGED = "changed by another program meanwhile"
 
 
@@ -72,13 +73,13 @@ class Crowd:
         return ([f"{name}: exit {status}: {err.strip()[:300]}"] if status or unexplained else []), ()
 
     def copy_faults(self, status, lines):
-        """A temporary file may go, and a module be replaced, between cp's look and its open()."""
+        """A temporary file, ours or depmod's, may go and a module be replaced between cp's look and its open()."""
         excused, faults = [], []
         for line in lines:
             replaced = re.search(r"skipping file '([^']*)', as it was replaced", line)
             if replaced:
                 excused.append(replaced[1])
-            elif scenes.TEMPORARY not in line:
+            elif scenes.TEMPORARY not in line and not DEPMODS_TEMPORARY.search(line):
                 faults.append(f"cp: {line}")
         self.count(f"cp: {status}{', of files that were replaced' if lines else ''}")
         return faults + ([f"cp: exit {status}"] if status and not lines else []), excused

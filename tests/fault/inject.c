@@ -506,7 +506,8 @@ static void watch_crashes(void)
 /* One run of the program, in the child. */
 static void run(int argc, char **argv, char **envp)
 {
-	struct sigaction action = { .sa_sigaction = on_call, .sa_flags = SA_SIGINFO };
+	struct sigaction action = { .sa_sigaction = on_call,
+				    .sa_flags = (int)(SA_SIGINFO | SA_NODEFER) };
 	struct rlimit none = { 0, 0 };
 	int status;
 
@@ -560,7 +561,8 @@ static int serve(int argc, char **argv, char **envp)
 
 static int run_once(int argc, char **argv, char **envp)
 {
-	struct sigaction action = { .sa_sigaction = on_call, .sa_flags = SA_SIGINFO };
+	struct sigaction action = { .sa_sigaction = on_call,
+				    .sa_flags = (int)(SA_SIGINFO | SA_NODEFER) };
 	static struct count own;
 
 	count = &own;

@@ -17,6 +17,7 @@ Point = collections.namedtuple("Point", "kind name call action error allocation 
 Verdict = collections.namedtuple("Verdict", "point faults signal status")
 
 LIBCRYPTO = "no memory, libcrypto crashes"
+STARVING = "no memory on"
 ERRORS_THAT_STAY = ("ENOSPC", "EDQUOT", "EROFS", "EIO")
 CHANGING = ("write", "pwrite64", "fsync", "fdatasync", "mkdir", "mkdirat", "link", "linkat", "symlink",
             "symlinkat", "rename", "renameat", "renameat2")
@@ -46,7 +47,7 @@ def allocation_points(total, stride, first=1):
 def starving_points(total, stride, first=1):
     """From one allocation on there is no memory at all."""
     for number in range(first, total + 1, stride):
-        yield Point("no memory on", "malloc", 0, inject.NONE, 0, number, 1)
+        yield Point(STARVING, "malloc", 0, inject.NONE, 0, number, 1)
 
 
 def message_faults(scene, point, result):
@@ -69,8 +70,8 @@ def outcome_faults(scene, point, result, state):
         faults.append(f"exit status {result.status}")
     if result.status:
         faults += message_faults(scene, point, result)
-    # What cannot be removed stays.
-    if point.name not in ("unlink", "unlinkat", "rmdir") and not point.kind.startswith("EROFS"):
+    # What cannot be removed stays; without any memory nobody finds out what is in a directory.
+    if point.kind != STARVING and point.name not in ("unlink", "unlinkat", "rmdir") and not point.kind.startswith("EROFS"):
         faults += scenes.left_overs(state)
         if result.status:
             faults += getattr(scene, "orphans", lambda state: [])(state)
@@ -108,6 +109,8 @@ def tried(scene, server, top, point, modes=0):
             faults, state = again_faults(scene, server, top)
     else:
         faults = outcome_faults(scene, point, result, state)
+        if point.kind == STARVING and not faults and scenes.left_overs(state):
+            faults, state = again_faults(scene, server, top)
     if faults:
         faults.append(str(result))
     return Verdict(point, faults, result.signal, result.status), state

@@ -344,10 +344,11 @@ def pem_bytes(text, kind):
 class GenkeysScene(Scene):
     """STORE's keys and the config that names them. The names of new keys are those of the minute."""
 
-    def __init__(self, name, tree, argv, modes=0, keeps=False):
+    def __init__(self, name, tree, argv, modes=0, keeps=False, prunes=()):
         super().__init__(name, "genkeys", ["genkeys", "--config", "k/config", "--keys", "k/certs-local",
                                            *argv], tree, modes)
         self.keeps = keeps  # certificates of others that the config named before
+        self.prunes = prunes  # old keys that go in the end
 
     def rehearse(self, top, state):
         self.final = state
@@ -376,9 +377,16 @@ class GenkeysScene(Scene):
             return [f"k/config: names {directory}/{name}, which is not there or not whole, lost"], False
         return pair_faults(state, directory, "named by the config"), directory == current
 
-    def faults(self, state, done):
+    def old_faults(self, state, done):
+        """Old keys are whole; those that are to go may be gone, but not in part."""
+        gone = [path for path in self.prunes if path not in state]
         faults = [f"{path}: lost" for path, what in self.tree.items()
-                  if path not in ("k/config", "k/certs-local/current") and state.get(path) != what]
+                  if path not in ("k/config", "k/certs-local/current") and state.get(path) != what
+                  and not any((path + "/").startswith(key + "/") for key in gone)]
+        return faults + [f"{path}: still there" for path in self.prunes if done and path in state]
+
+    def faults(self, state, done):
+        faults = self.old_faults(state, done)
         new, current = self.new_keys(state), None
         for directory in new:
             faults += pair_faults(state, directory, "a new key")
@@ -408,6 +416,9 @@ def genkeys_scenes(fixtures, modes=0):
     yield GenkeysScene("genkeys-first", {"k/config": file(config)}, [], modes)
     rotated = {"k/config": file(config), **old, "k/certs-local/current": ("l", "20200101-0000")}
     yield GenkeysScene("genkeys-rotate", rotated, [], modes)
+    older = [f"k/certs-local/{year}0101-0000" for year in (2018, 2019)]
+    files = {path: what for key in older for path, what in below(key, fixtures.pair("rsa")).items()}
+    yield GenkeysScene("genkeys-prune", {**rotated, **files}, ["--prune", "2"], modes, prunes=older)
     others = config.replace(b'""', b'"others.pem"')
     yield GenkeysScene("genkeys-keep", {**rotated, "k/config": file(others),
                                         "k/others.pem": file(judge.read(fixtures.key["other"][1]))}, [],
