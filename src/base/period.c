@@ -8,10 +8,8 @@ static const struct {
 	const char *word[2]; /* short and long; a plural s may follow */
 	int64_t seconds;
 } units[] = {
-	{ "s", { "sec", "second" }, 1 },
-	{ "m", { "min", "minute" }, 60 },
-	{ "h", { "hour", "hour" }, 3600 },
-	{ "d", { "day", "day" }, 86400 },
+	{ "s", { "sec", "second" }, 1 },     { "m", { "min", "minute" }, 60 },
+	{ "h", { "hour", "hour" }, 3600 },   { "d", { "day", "day" }, 86400 },
 	{ "w", { "week", "week" }, 604800 },
 };
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/place.h"
@@ -345,6 +346,74 @@ static void open_follows_no_link(void **state)
 	assert_int_equal(fd, -1);
 }
 
+/*
+ * The library's readlinkat(): between this look at a directory and the step into it, somebody else
+ * puts a link out of the root in its place.
+ */
+static const char *swapped;
+static int looks;
+
+ssize_t readlinkat(int dir, const char *name, char *target, size_t size)
+{
+	ssize_t len = (ssize_t)syscall(SYS_readlinkat, dir, name, target, size);
+	int saved = errno;
+
+	if (swapped && strcmp(name, swapped) == 0) {
+		looks++;
+		assert_int_equal(renameat2(AT_FDCWD, in_scratch("root/a/b"), AT_FDCWD,
+					   in_scratch("root/a/out"), RENAME_EXCHANGE),
+				 0);
+	}
+	errno = saved;
+	return len;
+}
+
+static void expect_no_step(const char *path, const char *name)
+{
+	struct ks_place place;
+
+	swapped = name;
+	looks = 0;
+	assert_fails_errno(ks_place_find(&place, root, path, &error), ENOTDIR);
+	swapped = NULL;
+	assert_int_equal(looks, 1);
+	assert_int_equal(place.dir, -1);
+	assert_int_equal(renameat2(AT_FDCWD, in_scratch("root/a/b"), AT_FDCWD,
+				   in_scratch("root/a/out"), RENAME_EXCHANGE),
+			 0);
+}
+
+static void a_directory_that_becomes_a_link_is_not_entered(void **state)
+{
+	KS_PLACE place = KS_PLACE_NONE;
+
+	(void)state;
+	make_tree();
+	make_link(in_scratch("outside"), in_scratch("root/a/out"));
+	expect_no_step("/a/b/file", "b");
+	expect_no_step("/a/rel/file", "b");
+	expect_no_step("/a/abs/../b/file", "b");
+	/* The other way round: what was a link when it was looked at is followed inside the root. */
+	swapped = "out";
+	assert_fails_errno(ks_place_find(&place, root, "/a/out/file", &error), ENOENT);
+	swapped = NULL;
+}
+
+/* Going up means going down from the top again: the directories on that way can be exchanged too. */
+static void the_way_up_leads_through_no_link(void **state)
+{
+	KS_PLACE place = KS_PLACE_NONE;
+
+	(void)state;
+	make_tree();
+	write_text(in_scratch("root/a/b/c/file"), "deep");
+	write_text(in_scratch("outside/c/file"), "outside");
+	make_link(in_scratch("outside"), in_scratch("root/a/out"));
+	swapped = "c";
+	assert_fails_errno(ks_place_find(&place, root, "/a/b/c/../c/file", &error), ENOTDIR);
+	swapped = NULL;
+}
+
 static void open_takes_the_flags(void **state)
 {
 	KS_PLACE dir = KS_PLACE_NONE;
@@ -425,6 +494,8 @@ int main(void)
 		scratch_test(relative_paths_start_at_the_working_directory),
 		scratch_test(a_path_is_followed_once),
 		scratch_test(open_follows_no_link),
+		scratch_test(a_directory_that_becomes_a_link_is_not_entered),
+		scratch_test(the_way_up_leads_through_no_link),
 		scratch_test(open_takes_the_flags),
 		scratch_test(closing_twice_does_no_harm),
 		scratch_test(a_directory_that_may_not_be_searched),
