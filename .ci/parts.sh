@@ -232,6 +232,11 @@ part_dkms() {
 	tap_part dkms "$scratch/src/tests/dkms/run"
 }
 
+part_hostile() {
+	plain
+	check hostile TESTS=tests/cli/hostile.bats
+}
+
 part_fault() {
 	need python3 kmod openssl xz-utils zstd
 	plain
