@@ -273,25 +273,47 @@ static bool write_pair(int dir, EVP_PKEY *key, X509 *cert, const struct ks_key_d
 	       write_word(dir, "ktype", demand->type->word, err);
 }
 
-static bool remove_directory(int store, const char *name, struct ks_error *err)
+static DIR *open_names(int store, const char *name, struct ks_error *err)
 {
 	int fd = openat(store, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-	struct dirent *entry;
-	bool ok = true;
 
 	if (!dir) {
 		ks_fail_errno(err, "open");
 		ks_fd_close(&fd);
-		return false;
 	}
-	/* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else has this DIR */
+	return dir;
+}
+
+/* Removes DIR, which has that name, and closes it. */
+static bool remove_open(DIR *dir, int store, const char *name, struct ks_error *err)
+{
+	struct dirent *entry;
+	bool ok = true;
+
 	while ((entry = readdir(dir)))
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-		    unlinkat(fd, entry->d_name, 0) && ok)
+		    unlinkat(dirfd(dir), entry->d_name, 0) && ok)
 			ok = ks_fail_errno(err, entry->d_name);
 	closedir(dir);
 	return ok && (unlinkat(store, name, AT_REMOVEDIR) == 0 || ks_fail_errno(err, "remove"));
+}
+
+static bool remove_directory(int store, const char *name, struct ks_error *err)
+{
+	DIR *dir = open_names(store, name, err);
+
+	return dir && remove_open(dir, store, name, err);
+}
+
+static bool hide(int store, const char *name, const char *temporary, struct ks_error *err)
+{
+	if (renameat(store, name, store, temporary))
+		return ks_fail_errno(err, "remove");
+	if (ks_dir_sync(store, err))
+		return true;
+	(void)!renameat(store, temporary, store, name);
+	return false;
 }
 
 /*
@@ -301,14 +323,13 @@ static bool remove_directory(int store, const char *name, struct ks_error *err)
 static bool remove_key(int store, const char *name, struct ks_error *err)
 {
 	char temporary[KS_TEMPORARY_SIZE];
+	DIR *dir = open_names(store, name, err);
 
-	if (!ks_temporary_name(temporary, err))
+	if (!dir)
 		return false;
-	if (renameat(store, name, store, temporary))
-		return ks_fail_errno(err, "remove");
-	if (ks_dir_sync(store, err))
-		return remove_directory(store, temporary, err);
-	(void)!renameat(store, temporary, store, name);
+	if (ks_temporary_name(temporary, err) && hide(store, name, temporary, err))
+		return remove_open(dir, store, temporary, err);
+	closedir(dir);
 	return false;
 }
 
@@ -504,11 +525,20 @@ bool ks_keystore_is_dated(const char *name)
 	       (name[13] == '-' && name[14] && !name[14 + strspn(name + 14, "0123456789")]);
 }
 
-static bool is_directory(int dir, const char *name)
+static bool is_directory(const struct ks_keystore *store, const char *name, bool *is,
+			 struct ks_error *err)
 {
 	struct stat st;
 
-	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+	*is = false;
+	if (fstatat(store->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		*is = S_ISDIR(st.st_mode);
+		return true;
+	}
+	if (errno == ENOENT)
+		return true;
+	ks_fail_errno(err, name);
+	return ks_at(err, store->path);
 }
 
 /* The tenth of a minute comes behind the ninth. */
@@ -526,10 +556,15 @@ bool ks_keystore_list(const struct ks_keystore *store, struct ks_strings *names,
 		return true;
 	if (!ks_dir_names(store->dir, &all, err))
 		return ks_at(err, store->path);
-	for (size_t i = 0; i < all.count; i++)
-		if (ks_keystore_is_dated(all.item[i]) && is_directory(store->dir, all.item[i]) &&
-		    !ks_strings_add(names, all.item[i], err))
+	for (size_t i = 0; i < all.count; i++) {
+		bool is;
+
+		if (!ks_keystore_is_dated(all.item[i]))
+			continue;
+		if (!is_directory(store, all.item[i], &is, err) ||
+		    (is && !ks_strings_add(names, all.item[i], err)))
 			return false;
+	}
 	if (names->count)
 		qsort(names->item, names->count, sizeof(*names->item), by_age);
 	return true;

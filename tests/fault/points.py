@@ -61,6 +61,12 @@ def message_faults(scene, point, result):
     return [] if point.allocation else [f"the message names no file: {lines}"]
 
 
+def may_leave(scene, point, result):
+    """Where a failure may leave something for the next run to remove: without any memory nobody finds out
+    what is in a directory, and an old key that was to be removed anyway may be so in part."""
+    return result.status == 1 and (point.kind == STARVING or bool(getattr(scene, "prunes", ())))
+
+
 def outcome_faults(scene, point, result, state):
     """After a run that ended by itself."""
     if result.signal:
@@ -70,8 +76,8 @@ def outcome_faults(scene, point, result, state):
         faults.append(f"exit status {result.status}")
     if result.status:
         faults += message_faults(scene, point, result)
-    # What cannot be removed stays; without any memory nobody finds out what is in a directory.
-    if point.kind != STARVING and point.name not in ("unlink", "unlinkat", "rmdir") and not point.kind.startswith("EROFS"):
+    # What cannot be removed stays.
+    if not may_leave(scene, point, result) and point.name not in ("unlink", "unlinkat", "rmdir") and not point.kind.startswith("EROFS"):
         faults += scenes.left_overs(state)
         if result.status:
             faults += getattr(scene, "orphans", lambda state: [])(state)
@@ -109,7 +115,7 @@ def tried(scene, server, top, point, modes=0):
             faults, state = again_faults(scene, server, top)
     else:
         faults = outcome_faults(scene, point, result, state)
-        if point.kind == STARVING and not faults and scenes.left_overs(state):
+        if may_leave(scene, point, result) and not faults and scenes.left_overs(state):
             faults, state = again_faults(scene, server, top)
     if faults:
         faults.append(str(result))
