@@ -85,7 +85,10 @@ def outcome_faults(scene, point, result, state):
 
 
 def is_libcryptos(result):
-    """A crash in libcrypto, which does not survive every missing allocation; inject.so says where."""
+    """A crash in libcrypto, or its own abort(): it does not survive every missing allocation, and inject.so
+    says where that was."""
+    if result.signal == signal.SIGABRT and "OpenSSL internal error: " in result.err:
+        return True
     frames = [line for line in result.err.splitlines() if line.startswith("/") and "(" in line]
     outer = [line for line in frames if not any(own in line for own in ("/inject.so(", "/libc.so"))]
     return result.signal == signal.SIGSEGV and bool(outer) and "/libcrypto.so" in outer[0]
