@@ -89,6 +89,21 @@ part_asan() {
 	reports "sanitizer report" "$scratch/asan.reports"
 }
 
+part_tsan() {
+	local units=(tests/unit/test_{parallel,dirsync,confine,secret})
+	mkdir -m 1777 "$scratch/tsan.reports"
+	export TSAN_OPTIONS=exitcode=99:log_path=$scratch/tsan.reports/tsan
+	build tsan --enable-werror CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=thread'
+	check tsan check_PROGRAMS="${units[*]}" TESTS="${units[*]} tests/cli/threads.bats tests/cli/unsign.bats"
+	reports "data race" "$scratch/tsan.reports"
+}
+
+part_analyze() {
+	need clang-tidy cppcheck
+	plain
+	tap_part analyze make -s analyze
+}
+
 part_valgrind() {
 	local reports=$scratch/valgrind.reports bin=$scratch/valgrind.bin name tests=()
 	need valgrind libc6-dbg

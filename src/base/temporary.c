@@ -89,6 +89,7 @@ void ks_temporary_tidy(int dir)
 		ks_fd_close(&fd);
 		return;
 	}
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else has this DIR */
 	while ((entry = readdir(names)))
 		if (ks_temporary_is_name(entry->d_name))
 			tidy_file(dir, entry->d_name);

@@ -61,9 +61,11 @@ static void work(void *ctx, size_t i)
 		return;
 	ks_at(&err, s->batch->modules->item[i].path);
 	copy = malloc(sizeof(*copy));
-	if (copy)
-		*copy = err;
-	s->error[i] = copy ? copy : &s->no_memory;
+	s->error[i] = &s->no_memory;
+	if (!copy)
+		return;
+	*copy = err;
+	s->error[i] = copy;
 }
 
 /* A thread that cannot be confined works all the same: signing matters more. */

@@ -366,6 +366,7 @@ static int examine_kernel(struct doctor *d, const char *version)
 	KS_KERNEL kernel = { 0 };
 	KS_TRUST trust = { 0 };
 	struct ks_error err;
+	int status;
 
 	if (!request_find_kernel(&look->request, version, &kernel, &err) ||
 	    !request_find_trust(&look->request, look->efivars, &kernel, &trust, &err) ||
@@ -374,7 +375,9 @@ static int examine_kernel(struct doctor *d, const char *version)
 		return STATUS_FAILED;
 	}
 	d->situation = &situation;
-	return examine(d, &trust);
+	status = examine(d, &trust);
+	d->situation = NULL;
+	return status;
 }
 
 static int run_doctor(void *ctx, int operands, char **operand)

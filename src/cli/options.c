@@ -28,7 +28,7 @@ static void spell(const struct option_row *table, struct spelling *s)
 	char *letter = s->letters;
 	int i;
 
-	for (i = 0; table[i].name && i < MOST; i++) {
+	for (i = 0; i < MOST && table[i].name; i++) {
 		s->longs[i] = (struct option){ table[i].name, table[i].argument ? 1 : 0, NULL,
 					       FIRST_CODE + i };
 		if (!table[i].letter)

@@ -33,15 +33,15 @@ struct ks_codec {
 	size_t magic_len;
 
 	/* See ks_codec_unpack(): the whole content of FILE goes into SINK. */
-	bool (*decode)(struct ks_view file, struct ks_codec_sink *sink,
-		       struct ks_error *err) KS_MUST_CHECK;
+	KS_MUST_CHECK bool (*decode)(struct ks_view file, struct ks_codec_sink *sink,
+				     struct ks_error *err);
 
 	/*
 	 * Appends to FILE a container of one member, stream or frame that holds PLAIN, the way
 	 * scripts/Makefile.modinst of the kernel writes it, so that the kernel's own reader
 	 * (kernel/module/decompress.c) takes it.  The same bytes for the same PLAIN every time.
 	 */
-	bool (*pack)(struct ks_view plain, struct ks_buf *file, struct ks_error *err) KS_MUST_CHECK;
+	KS_MUST_CHECK bool (*pack)(struct ks_view plain, struct ks_buf *file, struct ks_error *err);
 
 	/* The container with another end; NULL where nothing is compressed.  See core/splice.h. */
 	const struct ks_splicer *splicer;

@@ -139,7 +139,7 @@ static void plain_host(const char *host, char *plain)
 {
 	size_t len = 0;
 
-	for (; host[len] && len < HOST_LIMIT; len++)
+	for (; len < HOST_LIMIT && host[len]; len++)
 		plain[len] =
 			isalnum((unsigned char)host[len]) && isascii(host[len]) ? host[len] : '-';
 	plain[len] = '\0';

@@ -69,8 +69,8 @@ struct ks_splicer {
 	 * What cannot be spliced, by its form and not by trial, is *WRITTEN KS_WAY_PACKED with
 	 * the reason, and OUT is untouched.  Never fails but for want of memory.
 	 */
-	bool (*splice)(const struct ks_splice *splice, struct ks_buf *out,
-		       struct ks_written *written, struct ks_error *err) KS_MUST_CHECK;
+	KS_MUST_CHECK bool (*splice)(const struct ks_splice *splice, struct ks_buf *out,
+				     struct ks_written *written, struct ks_error *err);
 
 	/*
 	 * Reads back what splice() made: that OUT is one member, stream or frame which holds
@@ -78,8 +78,8 @@ struct ks_splicer {
 	 * decoded again; everything else is.  NULL: ks_codec_holds() does it.  KS_ERR_INTERNAL if
 	 * it is not so.
 	 */
-	bool (*reread)(const struct ks_splice *splice, struct ks_view out,
-		       struct ks_error *err) KS_MUST_CHECK;
+	KS_MUST_CHECK bool (*reread)(const struct ks_splice *splice, struct ks_view out,
+				     struct ks_error *err);
 
 	/*
 	 * Whether splice() would take the file, and a cut at KEEP would leave nothing to be
