@@ -137,6 +137,8 @@ part_valgrind() {
 	done
 	((${#tests[@]})) || result FAIL "valgrind commands: no tests/cli/*.bats of them"
 	check "valgrind commands" TESTS="${tests[*]}" KERNEL_SIGN="$bin/kernel-sign"
+	# mlock2() for OpenSSL's secure heap, and Landlock: valgrind 3.19 does not know them, and says so.
+	find "$reports" -type f -exec sed -i -E '/^--[0-9]+-- (WARNING: unhandled amd64-linux syscall: (325|444)$|You may be able|Read the file README_MISSING|Nevertheless we|it at http)/d' {} +
 	reports "valgrind report" "$reports"
 }
 
