@@ -111,7 +111,7 @@ static bool put_front(const struct plan *plan, struct ks_view file, bool last, s
 	if (before) {
 		uint8_t *at = out->data + out->len - (used ? 1 : 0) - (whole - before / 8);
 
-		*at &= (uint8_t) ~(1u << before % 8);
+		*at &= (uint8_t)(0xff ^ (1u << before % 8));
 		*at |= (uint8_t)(last << before % 8);
 	}
 	return true;

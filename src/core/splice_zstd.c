@@ -513,7 +513,7 @@ static bool put_header(const struct frame *frame, uint64_t size, size_t largest,
 	while (!fits(width, size))
 		width *= 2;
 	memcpy(header, frame->file.data, len);
-	header[MAGIC_LEN] &= (uint8_t) ~(3 << 6 | (window_log ? SINGLE_SEGMENT : 0));
+	header[MAGIC_LEN] &= 0xff ^ (3 << 6 | (window_log ? SINGLE_SEGMENT : 0));
 	header[MAGIC_LEN] |= (uint8_t)((width > 4 ? 3 : width >> 1) << 6);
 	if (!single)
 		header[len++] = window_log ? (uint8_t)((window_log - WINDOW_LOG_MIN) << 3) :

@@ -23,6 +23,7 @@ struct splice_old {
 
 static inline void splice_fill(struct ks_buf *content, size_t len, unsigned int kind)
 {
+	static const char text[] = "signed ";
 	uint32_t state = 0x2545f491u + (uint32_t)len;
 	struct ks_error err;
 
@@ -35,7 +36,7 @@ static inline void splice_fill(struct ks_buf *content, size_t len, unsigned int 
 		state ^= state << 5;
 		content->data[at] = kind == 0 ? 0 :
 				    kind == 1 ? (uint8_t)(state >> 11) :
-				    kind == 2 ? (uint8_t) "signed "[at % 7] :
+				    kind == 2 ? (uint8_t)text[at % 7] :
 				    at >= 600 ? content->data[at - 600] :
 						(uint8_t)at;
 	}

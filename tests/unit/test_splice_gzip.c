@@ -35,10 +35,9 @@ struct kind {
 	unsigned int header; /* flags */
 };
 
-#define LEVEL(n)                                               \
-	{                                                      \
-		"level " #n, n, Z_DEFAULT_STRATEGY, 8, 0, 0, 0 \
-	}
+/* clang-format off */
+#define LEVEL(n) { "level " #n, n, Z_DEFAULT_STRATEGY, 8, 0, 0, 0 }
+/* clang-format on */
 
 static const struct kind kinds[] = {
 	LEVEL(0),
