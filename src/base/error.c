@@ -30,6 +30,12 @@ bool(ks_fail_errno)(struct ks_error *err, const char *what)
 	return false;
 }
 
+bool(ks_fail_errno_at)(struct ks_error *err, const char *path, const char *what)
+{
+	ks_fail_errno(err, what);
+	return ks_at(err, path);
+}
+
 bool(ks_fail_memory)(struct ks_error *err)
 {
 	errno = ENOMEM;
@@ -50,4 +56,9 @@ bool(ks_at)(struct ks_error *err, const char *name)
 	memcpy(err->text + len, ": ", 2);
 	err->text[len + 2 + keep] = '\0';
 	return false;
+}
+
+bool ks_error_is_nowhere(const struct ks_error *err)
+{
+	return err->sys == ENOENT || err->sys == ENOTDIR || err->sys == ELOOP;
 }

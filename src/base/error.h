@@ -42,11 +42,17 @@ bool ks_fail(struct ks_error *err, enum ks_code code, const char *fmt, ...) KS_P
 /* "WHAT: strerror(errno)"; WHAT is the system call or the thing that was tried. */
 bool ks_fail_errno(struct ks_error *err, const char *what);
 
-/* The same for "out of memory", errno or not. */
+/* The same with "PATH: " in front. */
+bool ks_fail_errno_at(struct ks_error *err, const char *path, const char *what);
+
+/* "memory: ..." for want of it, errno or not. */
 bool ks_fail_memory(struct ks_error *err);
 
 /* Puts "NAME: " in front of the text; done once, by the layer where bytes meet a name. */
 bool ks_at(struct ks_error *err, const char *name);
+
+/* Whether a path led nowhere: a part of it is not there, is no directory, or a link in a circle. */
+bool ks_error_is_nowhere(const struct ks_error *err);
 
 /* That they are false is known to the compiler too, and to whoever analyses the code. */
 static inline bool ks_false(bool failed)
@@ -56,6 +62,7 @@ static inline bool ks_false(bool failed)
 }
 #define ks_fail(...) ks_false(ks_fail(__VA_ARGS__))
 #define ks_fail_errno(err, what) ks_false(ks_fail_errno(err, what))
+#define ks_fail_errno_at(err, path, what) ks_false(ks_fail_errno_at(err, path, what))
 #define ks_fail_memory(err) ks_false(ks_fail_memory(err))
 #define ks_at(err, name) ks_false(ks_at(err, name))
 

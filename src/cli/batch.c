@@ -7,12 +7,14 @@
 
 #include "base/parallel.h"
 #include "cli/report.h"
+#include "core/confine.h"
 
 static volatile sig_atomic_t interrupted;
 
 struct state {
 	const struct batch *batch;
-	struct ks_error **error; /* by module; NULL where all is well */
+	struct ks_confine *confine; /* what the threads may open; NULL: whatever they like */
+	struct ks_error **error;    /* by module; NULL where all is well */
 	struct ks_error no_memory;
 	size_t failed;
 };
@@ -73,7 +75,7 @@ static void begin(void *ctx)
 {
 	const struct state *s = ctx;
 
-	if (!ks_confine_enter(s->batch->confine))
+	if (!ks_confine_enter(s->confine))
 		report_warning("warning: a thread could not be confined (Landlock: %m)");
 }
 
@@ -101,10 +103,11 @@ static bool is_beside(const char *path, const char *other)
 	return other && len && strncmp(path, other, len) == 0 && !strchr(other + len, '/');
 }
 
-static bool allow(struct ks_confine *confine, const struct ks_modules *modules,
-		  const struct ks_strings *more, const char *root, struct ks_error *err)
+static bool allow(struct ks_confine *confine, const struct batch *batch, struct ks_error *err)
 {
-	const char *last = NULL;
+	const struct ks_modules *modules = batch->modules;
+	const struct ks_strings *more = batch->more;
+	const char *root = batch->request->root, *last = NULL;
 	bool led;
 
 	for (size_t i = 0; i < modules->count; i++) {
@@ -123,15 +126,17 @@ static bool allow(struct ks_confine *confine, const struct ks_modules *modules,
 	return true;
 }
 
-struct ks_confine *batch_confine(const struct ks_modules *modules, const struct ks_strings *more,
-				 const char *root, bool writes, bool verbose)
+/* NULL where the threads go without. */
+static struct ks_confine *start_confinement(const struct batch *batch)
 {
+	const bool verbose = batch->request->verbose;
 	struct ks_confine *confine;
 	struct ks_error err;
 	int abi;
 
-	if (ks_confine_start(&confine, writes, &abi, &err) &&
-	    allow(confine, modules, more, root, &err)) {
+	if (batch->request->no_confine)
+		return NULL;
+	if (ks_confine_start(&confine, batch->writes, &abi, &err) && allow(confine, batch, &err)) {
 		if (verbose)
 			report_warning("modules are read by threads that may open nothing but the "
 				       "files of their directories (Landlock, version %d)",
@@ -155,14 +160,16 @@ size_t batch_run(const struct batch *batch)
 		report_error(&s.no_memory);
 		return batch->modules->count;
 	}
+	s.confine = start_confinement(batch);
 	catch_signals(before);
 	ks_parallel_run(&(struct ks_parallel){ .count = batch->modules->count,
-					       .jobs = batch->jobs,
-					       .begin = batch->confine ? begin : NULL,
+					       .jobs = batch->request->jobs,
+					       .begin = s.confine ? begin : NULL,
 					       .work = work,
 					       .done = done,
 					       .ctx = &s });
 	restore_signals(before);
+	ks_confine_free(s.confine);
 	report_progress_end();
 	free(s.error);
 	return s.failed;

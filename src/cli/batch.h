@@ -3,14 +3,15 @@
 #ifndef KS_CLI_BATCH_H
 #define KS_CLI_BATCH_H
 
-#include "core/confine.h"
+#include "cli/request.h"
 #include "core/locate.h"
 
 struct batch {
 	const struct ks_modules *modules;
-	unsigned jobs;
-	const char *verb;		  /* for the progress line: "signing" */
-	const struct ks_confine *confine; /* what the threads may open; NULL: whatever they like */
+	const struct request *request; /* threads, and whether and where they are confined */
+	bool writes;		       /* modules are replaced, not read only */
+	const struct ks_strings *more; /* other files that work has to open, or NULL */
+	const char *verb;	       /* for the progress line: "signing" */
 
 	/* On any thread, once a module.  The error need not name the module. */
 	bool (*work)(void *ctx, size_t i, struct ks_error *err);
@@ -21,15 +22,11 @@ struct batch {
 };
 
 /*
- * What work on MODULES, and on the files at MORE (or NULL), has to open, for the batch; WRITES as in
- * ks_confine_start().  NULL, with the reason where VERBOSE, if the threads go without.
- */
-struct ks_confine *batch_confine(const struct ks_modules *modules, const struct ks_strings *more,
-				 const char *root, bool writes, bool verbose);
-
-/*
  * Reports every error on stderr with the module's path and returns how many there were.  After
- * SIGINT, SIGTERM or SIGHUP the modules in hand are finished and the others fail untouched.
+ * SIGINT, SIGTERM or SIGHUP the modules in hand are finished and the others fail untouched.  The
+ * threads may open no files but those of the directories that MODULES and MORE lie in, where the
+ * kernel can see to that (core/confine.h) and the request does not say otherwise; with --verbose it
+ * is said.
  */
 size_t batch_run(const struct batch *batch);
 

@@ -214,13 +214,13 @@ static void done(void *ctx, size_t i, const struct ks_error *err)
 static int run_batch(struct run *run)
 {
 	struct batch batch = { .modules = run->modules,
-			       .jobs = run->args->request.jobs,
+			       .request = &run->args->request,
+			       .writes = !run->args->dry_run,
+			       .more = &run->copies,
 			       .verb = run->unsign ? "unsigning" : "signing",
 			       .work = work,
 			       .done = done,
 			       .ctx = run };
-	const struct request *request = &run->args->request;
-	struct ks_confine *confine = NULL;
 	size_t failed;
 
 	run->outcome = calloc(run->modules->count, sizeof(*run->outcome));
@@ -228,12 +228,7 @@ static int run_batch(struct run *run)
 		report_warning("out of memory");
 		return STATUS_FAILED;
 	}
-	if (!request->no_confine)
-		confine = batch_confine(run->modules, &run->copies, request->root,
-					!run->args->dry_run, request->verbose);
-	batch.confine = confine;
 	failed = batch_run(&batch);
-	ks_confine_free(confine);
 	run->failed += failed;
 	free(run->outcome);
 	return failed ? STATUS_FAILED : STATUS_DONE;

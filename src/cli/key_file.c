@@ -30,11 +30,8 @@ static bool read_file(const char *root, const char *path, struct bytes *bytes, s
 	if (!ks_place_find(&place, root, path, err) ||
 	    !ks_file_read(&place, LIMIT, &bytes->content, &bytes->st, err))
 		return ks_at(err, path);
-	if (fstat(place.dir, &bytes->dir)) {
-		ks_fail_errno(err, "stat its directory");
-		return ks_at(err, path);
-	}
-	return true;
+	return fstat(place.dir, &bytes->dir) == 0 ||
+	       ks_fail_errno_at(err, path, "stat its directory");
 }
 
 static bool is_refused(enum ks_exposure exposure, enum key_guard guard)

@@ -47,13 +47,11 @@ static void done(void *ctx, size_t i, const struct ks_error *err)
 static int run_batch(struct run *run)
 {
 	struct batch batch = { .modules = run->modules,
-			       .jobs = run->args->request.jobs,
+			       .request = &run->args->request,
 			       .verb = "reading",
 			       .work = work,
 			       .done = done,
 			       .ctx = run };
-	const struct request *request = &run->args->request;
-	struct ks_confine *confine = NULL;
 	size_t failed;
 
 	run->facts = calloc(run->modules->count, sizeof(*run->facts));
@@ -61,11 +59,7 @@ static int run_batch(struct run *run)
 		report_warning("out of memory");
 		return STATUS_FAILED;
 	}
-	if (!request->no_confine)
-		confine = batch_confine(run->modules, NULL, request->root, false, request->verbose);
-	batch.confine = confine;
 	failed = batch_run(&batch);
-	ks_confine_free(confine);
 	free(run->facts);
 	return failed ? STATUS_FAILED : STATUS_DONE;
 }

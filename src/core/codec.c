@@ -152,9 +152,7 @@ bool ks_codec_sink_took(struct ks_codec_sink *sink, size_t written, struct ks_er
 bool ks_codec_unpack(const struct ks_codec *codec, struct ks_view file, size_t limit,
 		     struct ks_buf *plain, struct ks_error *err)
 {
-	struct ks_codec_sink sink = { .codec = codec, .plain = plain, .limit = limit };
-
-	return codec->decode(file, &sink, err);
+	return ks_codec_unpack_seams(codec, file, limit, plain, NULL, err);
 }
 
 bool ks_codec_unpack_seams(const struct ks_codec *codec, struct ks_view file, size_t limit,

@@ -21,11 +21,6 @@ static bool is_missing(const struct ks_error *err)
 	return err->sys == ENOENT || err->sys == ENOTDIR;
 }
 
-static bool leads_nowhere(const struct ks_error *err)
-{
-	return is_missing(err) || err->sys == ELOOP;
-}
-
 /* Settings */
 
 /*
@@ -115,14 +110,14 @@ static bool is_package(const char *root, const char *dir, bool *is, struct ks_er
 
 	*is = false;
 	if (!ks_dir_names_at(root, dir, &versions, err))
-		return leads_nowhere(err) || ks_at(err, dir);
+		return ks_error_is_nowhere(err) || ks_at(err, dir);
 	for (size_t i = 0; i < versions.count && !*is; i++) {
 		KS_STRINGS names = { 0 };
 		KS_STRING version = NULL;
 
 		if (!ks_string_print(&version, err, "%s/%s", dir, versions.item[i]))
 			return false;
-		if (!ks_dir_names_at(root, version, &names, err) && !leads_nowhere(err))
+		if (!ks_dir_names_at(root, version, &names, err) && !ks_error_is_nowhere(err))
 			return ks_at(err, version);
 		*is = ks_strings_has(&names, "source", strlen("source"));
 	}
@@ -173,10 +168,8 @@ static bool leads_to(const char *root, const char *dir, const char *link, const 
 	    !ks_place_open(&place, O_PATH | O_DIRECTORY, &fd, err))
 		return is_missing(err) || ks_at(err, dir);
 	size = readlinkat(fd, link, target, sizeof(target) - 1);
-	if (size < 0 && errno != EINVAL && errno != ENOENT) {
-		ks_fail_errno(err, link);
-		return ks_at(err, dir);
-	}
+	if (size < 0 && errno != EINVAL && errno != ENOENT)
+		return ks_fail_errno_at(err, dir, link);
 	target[size < 0 ? 0 : size] = '\0';
 	kernel = strchr(target, '/');
 	*leads = kernel && strncmp(kernel + 1, version, len) == 0 && kernel[1 + len] == '/';

@@ -119,16 +119,10 @@ static bool foreign(const struct entry *entry, const char *advice, struct ks_err
 	return ks_at(err, entry->place.path);
 }
 
-static bool fail_at(struct ks_error *err, const char *path, const char *what)
-{
-	ks_fail_errno(err, what);
-	return ks_at(err, path);
-}
-
 static bool remove_entry(const struct entry *entry, struct ks_error *err)
 {
 	if (unlinkat(entry->place.dir, entry->place.name, 0))
-		return errno == ENOENT || fail_at(err, entry->place.path, "remove");
+		return errno == ENOENT || ks_fail_errno_at(err, entry->place.path, "remove");
 	return ks_dir_sync(entry->place.dir, err) || ks_at(err, entry->place.path);
 }
 
@@ -188,7 +182,7 @@ static bool make_directory(const char *root, const char *path, struct ks_error *
 	if (!ks_place_find(&place, root, dir, err))
 		return ks_at(err, dir);
 	if (mkdirat(place.dir, place.name, 0755))
-		return errno == EEXIST || fail_at(err, dir, "make directory");
+		return errno == EEXIST || ks_fail_errno_at(err, dir, "make directory");
 	return ks_dir_sync(place.dir, err) || ks_at(err, dir);
 }
 
@@ -330,7 +324,7 @@ bool ks_dkms_link_set(const char *root, const char *package, bool remove, bool d
 	if (remove)
 		return remove_entry(&entry, err);
 	if (entry.place.dir < 0 || symlinkat(HOOK_CONF, entry.place.dir, entry.place.name))
-		return fail_at(err, path, "make link");
+		return ks_fail_errno_at(err, path, "make link");
 	return ks_dir_sync(entry.place.dir, err) || ks_at(err, path);
 }
 

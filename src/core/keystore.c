@@ -95,10 +95,8 @@ bool ks_keystore_current(const struct ks_keystore *store, char **name, struct ks
 		return true;
 	if (len < 0 && (errno == ENOENT || errno == EINVAL))
 		return true;
-	if (len < 0) {
-		ks_fail_errno(err, "current");
-		return ks_at(err, store->path);
-	}
+	if (len < 0)
+		return ks_fail_errno_at(err, store->path, "current");
 	target[len] = '\0';
 	while (len > 1 && target[len - 1] == '/')
 		target[--len] = '\0';
@@ -537,8 +535,7 @@ static bool is_directory(const struct ks_keystore *store, const char *name, bool
 	}
 	if (errno == ENOENT)
 		return true;
-	ks_fail_errno(err, name);
-	return ks_at(err, store->path);
+	return ks_fail_errno_at(err, store->path, name);
 }
 
 /* The tenth of a minute comes behind the ninth. */
@@ -587,8 +584,7 @@ static bool open_dest(const char *dest, int *dir, struct ks_error *err)
 	*dir = open(dest, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (*dir >= 0)
 		return true;
-	ks_fail_errno(err, "open");
-	return ks_at(err, dest);
+	return ks_fail_errno_at(err, dest, "open");
 }
 
 /* In any encoding and under any name, also one that wants a passphrase. */

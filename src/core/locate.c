@@ -78,11 +78,6 @@ static bool walk_linked(struct search *s, const char *path, struct ks_error *err
 	return ks_strings_add(&s->entered, path, err) && walk(s, path, true, err);
 }
 
-static bool leads_nowhere(const struct ks_error *err)
-{
-	return err->sys == ENOENT || err->sys == ENOTDIR || err->sys == ELOOP;
-}
-
 /* What cannot be read below the top is said, and the rest found all the same. */
 static bool note_fault(struct search *s, const char *path, struct ks_error *err)
 {
@@ -109,13 +104,7 @@ static bool take_link(struct search *s, const char *path, const char *name, bool
 	}
 	if (ks_codec_is_module_name(name))
 		return add(s->modules, path, false, err);
-	return leads_nowhere(err) || note_fault(s, path, err);
-}
-
-static bool fail_at(struct ks_error *err, const char *path, const char *what)
-{
-	ks_fail_errno(err, what);
-	return ks_at(err, path);
+	return ks_error_is_nowhere(err) || note_fault(s, path, err);
 }
 
 static bool take_entry(struct search *s, const char *dir, const struct dirent *entry, bool deep,
@@ -129,7 +118,7 @@ static bool take_entry(struct search *s, const char *dir, const struct dirent *e
 	if (!ks_string_print(&path, err, "%s/%s", strcmp(dir, "/") ? dir : "", entry->d_name))
 		return false;
 	if (fstatat(dirfd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW))
-		return errno == ENOENT || fail_at(err, path, "stat");
+		return errno == ENOENT || ks_fail_errno_at(err, path, "stat");
 	if (S_ISLNK(st.st_mode))
 		return take_link(s, path, entry->d_name, deep, err);
 	if (S_ISDIR(st.st_mode))
@@ -145,7 +134,7 @@ static bool walk_open(struct search *s, const char *path, DIR *dir, bool deep, s
 	while ((errno = 0, entry = readdir(dir)))
 		if (!take_entry(s, path, entry, deep, dirfd(dir), err))
 			return false;
-	return !errno || fail_at(err, path, "read directory");
+	return !errno || ks_fail_errno_at(err, path, "read directory");
 }
 
 /* PATH is canonical. */
@@ -161,7 +150,7 @@ static bool walk(struct search *s, const char *path, bool deep, struct ks_error 
 		return note_fault(s, path, err);
 	dir = fdopendir(fd);
 	if (!dir) {
-		fail_at(err, place.path, "open directory");
+		ks_fail_errno_at(err, place.path, "open directory");
 		ks_fd_close(&fd);
 		return false;
 	}
