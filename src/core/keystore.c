@@ -289,6 +289,7 @@ static bool remove_open(DIR *dir, int store, const char *name, struct ks_error *
 	struct dirent *entry;
 	bool ok = true;
 
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else has this DIR */
 	while ((entry = readdir(dir)))
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
 		    unlinkat(dirfd(dir), entry->d_name, 0) && ok)
