@@ -37,6 +37,9 @@ as_built() {
 	fi
 }
 
+# xz_as_built: one thread, as newer versions of xz have several, and another form, by default.
+xz_as_built() { xz -T1 -c --check=crc32 --lzma2=dict=1MiB; }
+
 # repack FORM COMMAND...: a module that a command compressed in its own way.
 repack() {
 	local form=$1
@@ -135,7 +138,7 @@ repack() {
 	is_signed "$tree/extra/a.ko.xz"
 	# The signature is a part of its own even so.
 	[ "$(written a.ko.xz unsign "${here[@]}")" = spliced ]
-	pack a.ko.xz <"$FIXTURES/plain.ko" | cmp - "$tree/extra/a.ko.xz"
+	xz_as_built <"$FIXTURES/plain.ko" | cmp - "$tree/extra/a.ko.xz"
 }
 
 @test "--recompress" {
@@ -146,8 +149,7 @@ repack() {
 		is_signed "$tree/extra/a.ko.$form"
 		[ "$(written "a.ko.$form" unsign --recompress "${here[@]}")" = recompressed ]
 		# gzip's header says by whom, and zstd's tool has its own way with small files.
-		[ "$form" != xz ] || module extra/b.ko.xz
-		[ "$form" != xz ] || cmp "$tree/extra/a.ko.xz" "$tree/extra/b.ko.xz"
+		[ "$form" != xz ] || xz_as_built <"$FIXTURES/plain.ko" | cmp - "$tree/extra/a.ko.xz"
 		is_plain "$tree/extra/a.ko.$form"
 		rm -f "$tree"/extra/*
 	done
