@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/dir.h"
@@ -36,23 +37,24 @@ bool ks_certs_add(struct ks_certs *certs, X509 *cert, struct ks_error *err)
 	return add(certs, cert, err);
 }
 
-/*
- * Whether there was no more certificate to be read; a broken one ends a file too.  Without memory
- * OpenSSL may not even have an error to tell.
- */
-static bool is_end(struct ks_error *err)
+/* Whether the text ends here, as it should: a broken certificate ends the reading too. */
+static bool is_end(size_t count, struct ks_error *err)
 {
-	unsigned long code = ERR_get_error();
-	bool starved = !code;
+	unsigned long code = ERR_peek_last_error();
+	char what[64];
 
-	for (; code; code = ERR_get_error())
-		starved |= ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE;
-	return starved ? ks_fail_memory(err) : true;
+	if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE) {
+		ERR_clear_error();
+		return true;
+	}
+	snprintf(what, sizeof(what), "what follows certificate %zu in it", count);
+	return ks_fail_openssl(err, KS_ERR_INPUT, what);
 }
 
 /* The first one decides whether there is any and in which encoding; DER holds just one. */
 bool ks_certs_parse(struct ks_certs *certs, struct ks_view file, struct ks_error *err)
 {
+	size_t before = certs->count;
 	KS_BIO *bio = NULL;
 	X509 *cert;
 
@@ -66,7 +68,7 @@ bool ks_certs_parse(struct ks_certs *certs, struct ks_view file, struct ks_error
 	while ((cert = PEM_read_bio_X509(bio, NULL, ks_no_passphrase, NULL)))
 		if (!add(certs, cert, err))
 			return false;
-	return is_end(err);
+	return is_end(certs->count - before, err);
 }
 
 static bool load_file(struct ks_certs *certs, const struct ks_place *place, struct ks_error *err)

@@ -13,7 +13,11 @@ struct ks_certs {
 
 #define KS_CERTS __attribute__((cleanup(ks_certs_free))) struct ks_certs
 
-/* Adds every certificate in FILE: one in DER, or all in PEM.  KS_ERR_KEY if there is none. */
+/*
+ * Adds every certificate in FILE: one in DER, or all in PEM, where other blocks are passed over.
+ * KS_ERR_KEY if the first one is none, KS_ERR_INPUT if a later block is broken: what stands behind
+ * it would be missing without a word.
+ */
 KS_MUST_CHECK bool ks_certs_parse(struct ks_certs *certs, struct ks_view file,
 				  struct ks_error *err);
 

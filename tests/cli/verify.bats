@@ -87,6 +87,22 @@ made() {
 	ks 4 verify "${here[@]}" good --cert certs
 }
 
+@test "certificates: a bundle that is broken behind its first is an error, for what follows is not read" {
+	made good
+	{ cat "$KEYS/other.pem" && sed '3s/.*/damaged/' "$KEYS/rsa.pem" && cat "$KEYS/rsa.pem"; } >bundle.pem
+	ks 4 verify "${here[@]}" good --cert bundle.pem
+	blames bundle.pem 'what follows certificate 1 in it'
+	{ cat "$KEYS/other.pem" "$KEYS/rsa.pem" && printf -- '-----BEGIN X-----\n-----END X-----\n'; } >bundle.pem
+	ks 4 verify "${here[@]}" good --cert bundle.pem
+	blames bundle.pem 'what follows certificate 2 in it'
+	mkdir certs
+	mv bundle.pem certs/
+	ks 4 verify "${here[@]}" good --cert certs
+	blames certs/bundle.pem 'what follows certificate 2 in it'
+	{ cat "$KEYS/other.pem" "$KEYS/rsa.key" "$KEYS/rsa.pem" && echo and a text; } >certs/bundle.pem
+	ks 0 verify "${here[@]}" good --cert certs
+}
+
 @test "without --cert: environment, configuration file, the kernel's and the machine's own" {
 	made good
 	ks 2 verify "${here[@]}" good

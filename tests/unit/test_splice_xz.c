@@ -1032,7 +1032,6 @@ static void add_stream(struct old *old, const struct form *form)
 static void test_filter_of_one_block(void **state)
 {
 	OLD old = { 0 };
-	OLD delta = { 0 };
 	lzma_options_delta options = { .type = LZMA_DELTA_TYPE_BYTE, .dist = 4 };
 	lzma_options_lzma lzma;
 	lzma_filter chain[] = { { LZMA_FILTER_DELTA, &options },
