@@ -60,6 +60,7 @@ def doubts(fixtures, library, top):
     yield "a failure without a word", finds(
         sign(), *where, inject.MUTE, "without a word", one_of(("renameat",), "EIO"))
     yield "a crash", finds(sign(), *where, inject.CRASH, "signal 6", one_of(("malloc",), "no memory"))
+    yield "a run that never ends", finds(sign(), *where, inject.HANG, "hangs", one_of(("malloc",), "no memory"))
     yield "a key without its last file", half_a_key(genkeys, *where)
     yield "an order of renames that loses a module", renamed_too_early(sign(), *where)
 

@@ -19,6 +19,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <malloc.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -37,7 +38,8 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-enum { PATIENCE = 20 }; /* seconds until a run counts as hanging */
+/* Seconds until a run counts as hanging, and until it is ended though it lets no signal through. */
+enum { PATIENCE = 10, LAST_PATIENCE = 15 };
 
 enum action { NONE, FAIL, SHORT, KILL, SHORT_KILL, FAIL_ALL };
 
@@ -53,6 +55,7 @@ enum mode {
 	MUTE = 1 << 7,	       /* nothing reaches standard error */
 	SWALLOW = 1 << 8,      /* half of what is written to a module is lost, and nobody told */
 	CRASH = 1 << 9,	       /* a failing allocation is a crash */
+	HANG = 1 << 10,	       /* a failing allocation is never over, and no signal ends it */
 };
 
 struct plan {
@@ -390,6 +393,16 @@ void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *old, size_t size);
 void *__libc_memalign(size_t alignment, size_t size);
 
+static void hang(void)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	sigdelset(&all, SIGSYS);
+	for (;;)
+		sigsuspend(&all);
+}
+
 static bool fails(void)
 {
 	long number;
@@ -402,6 +415,8 @@ static bool fails(void)
 	count->hit = 1;
 	if (plan.modes & CRASH)
 		abort();
+	if (plan.modes & HANG)
+		hang();
 	errno = ENOMEM;
 	return true;
 }
@@ -501,6 +516,7 @@ static void watch_crashes(void)
 	sigaction(SIGSEGV, &action, NULL);
 	sigaction(SIGBUS, &action, NULL);
 	sigaction(SIGABRT, &action, NULL);
+	sigaction(SIGALRM, &action, NULL);
 }
 
 /* One run of the program, in the child. */
@@ -532,6 +548,21 @@ static bool read_plan(FILE *from)
 		      &plan.error, &plan.allocation, &plan.all, &plan.modes) == 7;
 }
 
+static bool reap(pid_t pid, int *status)
+{
+	struct pollfd end = { .fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
+	bool hangs = end.fd >= 0 && poll(&end, 1, LAST_PATIENCE * 1000) == 0;
+
+	if (hangs)
+		kill(pid, SIGKILL);
+	if (waitpid(pid, status, 0) != pid)
+		return false;
+	close(end.fd);
+	if (hangs)
+		*status = SIGALRM;
+	return true;
+}
+
 static int serve(int argc, char **argv, char **envp)
 {
 	FILE *from = fdopen(request_fd, "r");
@@ -551,7 +582,7 @@ static int serve(int argc, char **argv, char **envp)
 		pid = fork();
 		if (pid == 0)
 			run(argc, argv, envp);
-		if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		if (pid < 0 || !reap(pid, &status))
 			return 126;
 		dprintf(answer_fd, "%d %ld %ld %ld\n", status, atomic_load(&count->calls),
 			atomic_load(&count->allocations), atomic_load(&count->hit));

@@ -9,8 +9,8 @@ import subprocess
 
 # As in inject.c
 NONE, FAIL, SHORT, KILL, SHORT_KILL, FAIL_ALL = range(6)
-RECORD, NO_TMPFILE, NO_FILE_SYNC, NO_DIR_SYNC, KEEP_TEMP, TORN_RENAME, LIE, MUTE, SWALLOW, CRASH = (
-    1 << bit for bit in range(10))
+RECORD, NO_TMPFILE, NO_FILE_SYNC, NO_DIR_SYNC, KEEP_TEMP, TORN_RENAME, LIE, MUTE, SWALLOW, CRASH, HANG = (
+    1 << bit for bit in range(11))
 
 O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, O_TMPFILE = 0o1, 0o2, 0o100, 0o1000, 0o20000000
 
@@ -55,6 +55,9 @@ class Result:
 
     def killed(self):
         return self.signal == signal.SIGKILL
+
+    def hangs(self):
+        return self.signal == signal.SIGALRM
 
     def __str__(self):
         how = f"signal {self.signal}" if self.signal else f"exit {self.status}"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Points of failure: which there are in a scene, and what is wrong after one of them."""
 import collections
+import concurrent.futures
 import multiprocessing
 import os
 import signal
@@ -10,6 +11,7 @@ import power
 import scenes
 
 CHUNK = 250  # points that one server is asked for
+HANGS = 3  # after so many runs that hang it is asked for no more
 
 # What fails: the CALL-th of that name, or an allocation by its number. The order of calls of different
 # names is not the same in each run, for memory is asked for as it comes.
@@ -70,7 +72,7 @@ def may_leave(scene, point, result):
 def outcome_faults(scene, point, result, state):
     """After a run that ended by itself."""
     if result.signal:
-        return [f"ended by signal {result.signal}"]
+        return ["hangs"] if result.hangs() else [f"ended by signal {result.signal}"]
     faults = scene.faults(state, result.status == 0)
     if result.status not in (0, 1):
         faults.append(f"exit status {result.status}")
@@ -142,6 +144,8 @@ class Worker:
             scenes.restore(top, scene.tree, state)
             if verdict:
                 verdicts.append(verdict)
+            if sum(verdict.signal == signal.SIGALRM for verdict in verdicts) == HANGS:
+                break
         server.close()
         return name, verdicts
 
@@ -159,8 +163,14 @@ def run_all(worker, jobs, processes):
     WORKER = worker
     pieces = [(name, points[at:at + CHUNK], modes) for name, points, modes in jobs
               for at in range(0, len(points), CHUNK)]
-    with multiprocessing.get_context("fork").Pool(processes) as pool:
-        yield from pool.imap_unordered(_chunk, pieces)
+    # This kind of pool says so when a process of its own is killed, where others wait for ever.
+    pool = concurrent.futures.ProcessPoolExecutor(
+        processes, multiprocessing.get_context("fork"), signal.signal, (signal.SIGTERM, signal.SIG_DFL))
+    try:
+        for piece in concurrent.futures.as_completed([pool.submit(_chunk, piece) for piece in pieces]):
+            yield piece.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def rehearse(scene, library, top):
