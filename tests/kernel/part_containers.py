@@ -82,19 +82,25 @@ def mark(kmod, kernel, name, lost):
 
 class Subject:
     """One kernel's module in every form, signed by the program under test: with another key, and then with KEY, so that
-    each file was extended, cut, and extended again."""
+    each file was extended, cut, and extended again. Those that are signed as they come are there once more, with that
+    signature of a VENDOR's left beneath."""
 
-    def __init__(self, suite, key, other, digest, folder):
+    def __init__(self, suite, key, other, vendor, digest, folder):
         self.suite, self.key, self.folder = suite, key, folder
         self.kernel = kernels.stock(suite)
         self.image = image = self.kernel.image(MODULE)
         os.mkdir(folder)
-        self.made = forms.every_form(image) | forms.shipped_forms(signed(image, other, digest))
+        self.shipped = signed(image, vendor, digest)
+        shipped = forms.shipped_forms(self.shipped)
+        exact = forms.every_form(image) | shipped
+        self.stacked = {f"stacked-{name}": data for name, data in shipped.items()}
+        self.made = exact | self.stacked
         for name, data in self.made.items():
             with open(self.path(name), "wb") as file:
                 file.write(data)
-        self.outcomes = [program("sign", "--key", by.private, "--cert", by.pem, "--hash", digest,
-                                 *map(self.path, self.made)) for by in (other, key)]
+        self.outcomes = [program("sign", *options, "--key", by.private, "--cert", by.pem, "--hash", digest,
+                                 *map(self.path, names))
+                         for options, names in (((), exact), (("--stack",), self.stacked)) for by in (other, key)]
         self.signed = {name: judge.read(self.path(name)) for name in self.made}
         self.lost = forms.lost_forms(signed(image, key, digest), image)
 
@@ -107,7 +113,9 @@ class Subject:
         for name, data in self.made.items():
             if self.signed[name] == data:
                 faults.append(f"{name}: not written")
-            faults += judge.judge_signed(self.path(name), self.key.pem, judge.digest(self.image))
+            beneath = name in self.stacked
+            faults += judge.judge_signed(self.path(name), self.key.pem,
+                                         judge.digest(self.shipped if beneath else self.image), beneath)
             faults += judge.judge_container(self.path(name))
         return faults
 
@@ -196,7 +204,7 @@ def fetch(suite):
 
 def check_subject(tap, report, one, found, guesses):
     label = f"containers, {one.kernel.label}"
-    tap.claim(f"{label}: sign takes {len(one.made)} forms, twice; each comes out as kernels read it", one.faults())
+    tap.claim(f"{label}: sign takes {len(one.made)} forms, twice, {len(one.stacked)} of them with --stack; each comes out as kernels read it", one.faults())
     claim_cells(tap, label, [cell for _, cell, _ in found])
     tap.claim(f"{label}: doubt: wrong answers are found", asking.doubt(found))
     for _, cell, _ in found:
@@ -212,7 +220,7 @@ def check(tap, report):
         keys = make_keys(os.path.join(folder, "keys"))
 
         def subject(suite):
-            return Subject(suite, keys["rsa"], keys["other"], "sha256", os.path.join(folder, suite))
+            return Subject(suite, keys["rsa"], keys["other"], keys["ec"], "sha256", os.path.join(folder, suite))
 
         with ThreadPoolExecutor(2) as pool:
             subjects = list(pool.map(subject, kernels.SUITES))

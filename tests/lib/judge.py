@@ -107,19 +107,22 @@ def judge_cms(image, message, cert):
     return [f"openssl: {err}"] if status else []
 
 
-def judge_signed(path, cert, image_digest):
-    """One signature, which verifies, over the image that was there before."""
+def judge_signed(path, cert, image_digest, beneath=0):
+    """One signature, which verifies, over the image that was there before: with those BENEATH it, if it had any."""
     try:
-        image, messages = split(content(path))
+        data = content(path)
+        image, messages = split(data)
     except Fault as fault:
         return [str(fault)]
     faults = []
-    if digest(image) != image_digest:
-        faults.append("the image changed")
-    if len(messages) != 1:
+    if len(messages) != 1 + beneath:
         faults.append(f"{len(messages)} signatures")
     else:
+        if beneath:
+            image = data[: -len(messages[0]) - BLOCK.size - len(MARKER)]
         faults += judge_cms(image, messages[0], cert)
+    if digest(image) != image_digest:
+        faults.append("the image changed")
     return [f"{path}: {fault}" for fault in faults]
 
 
