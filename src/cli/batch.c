@@ -76,7 +76,7 @@ static void begin(void *ctx)
 	const struct state *s = ctx;
 
 	if (!ks_confine_enter(s->confine))
-		report_warning("warning: a thread could not be confined (Landlock: %m)");
+		report_warning("warning: a thread could not be confined (%m)");
 }
 
 static void done(void *ctx, size_t i)
@@ -130,17 +130,18 @@ static bool allow(struct ks_confine *confine, const struct batch *batch, struct 
 static struct ks_confine *start_confinement(const struct batch *batch)
 {
 	const bool verbose = batch->request->verbose;
+	struct ks_confine_means means;
 	struct ks_confine *confine;
 	struct ks_error err;
-	int abi;
 
 	if (batch->request->no_confine)
 		return NULL;
-	if (ks_confine_start(&confine, batch->writes, &abi, &err) && allow(confine, batch, &err)) {
+	if (ks_confine_start(&confine, batch->writes, &means, &err) &&
+	    allow(confine, batch, &err)) {
 		if (verbose)
 			report_warning("modules are read by threads that may open nothing but the "
-				       "files of their directories (Landlock, version %d)",
-				       abi);
+				       "files of their directories (Landlock, version %d%s)",
+				       means.landlock, means.seccomp ? "; seccomp" : "");
 		return confine;
 	}
 	if (verbose)

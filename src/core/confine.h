@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Threads that may open nothing but files of certain directories: Landlock (Linux 5.13,
- * Documentation/userspace-api/landlock.rst).  What decompressors and parsers of untrusted files
+ * Documentation/userspace-api/landlock.rst); and to which system calls that no such work needs
+ * (programs, sockets, other processes, kernel modules, mounts...) give EPERM: seccomp(2).  What decompressors and parsers of untrusted files
  * could be made to do, they do on such threads.  They share their memory with the others, so this
  * is a hurdle and not a wall.
  */
@@ -12,12 +13,18 @@
 
 struct ks_confine;
 
+/* What this kernel has for it. */
+struct ks_confine_means {
+	int landlock; /* its version; less than 1 for none, and then nothing is confined */
+	bool seccomp;
+};
+
 /*
  * Nothing is allowed so far.  WRITES: files may be replaced in what will be allowed, not read only.
- * KS_ERR_UNSUPPORTED where this kernel has no Landlock.  *ABI: the version of it that the kernel has.
+ * KS_ERR_UNSUPPORTED where this kernel has no Landlock.
  */
-KS_MUST_CHECK bool ks_confine_start(struct ks_confine **confine, bool writes, int *abi,
-				    struct ks_error *err);
+KS_MUST_CHECK bool ks_confine_start(struct ks_confine **confine, bool writes,
+				    struct ks_confine_means *means, struct ks_error *err);
 
 /*
  * Allows the directory that PATH lies in, with all below it; ROOT as in ks_place_find().  A path that
@@ -28,7 +35,7 @@ KS_MUST_CHECK bool ks_confine_allow(struct ks_confine *confine, const char *root
 
 /*
  * Confines the calling thread, for ever; files that are open stay so.  False, errno set, if it
- * cannot be, and then the thread is as free as it was.
+ * cannot be, or not in every way that start found.
  */
 KS_MUST_CHECK bool ks_confine_enter(const struct ks_confine *confine);
 

@@ -3,24 +3,27 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "core/confine.h"
 #include "fixture.h"
 
-static int abi;
+static struct ks_confine_means means;
 
 /* Whether this kernel (or valgrind, which stands between) has it at all; else there is nothing to test. */
 static bool has_landlock(void)
 {
 	struct ks_confine *confine;
 
-	if (ks_confine_start(&confine, false, &abi, &error)) {
+	if (ks_confine_start(&confine, false, &means, &error)) {
 		ks_confine_free(confine);
 		return true;
 	}
@@ -50,7 +53,7 @@ static int confined(bool writes, int (*act)(void))
 		struct ks_confine *confine;
 		bool led;
 
-		if (!ks_confine_start(&confine, writes, &abi, &error) ||
+		if (!ks_confine_start(&confine, writes, &means, &error) ||
 		    !ks_confine_allow(confine, NULL, in_scratch("in/x.ko"), &led, &error) ||
 		    !ks_confine_enter(confine))
 			_exit(200);
@@ -121,13 +124,74 @@ static int replace_inside(void)
 		       100;
 }
 
+static int connection = -1;
+
 static int connect_somewhere(void)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(1) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	return connect(fd, (struct sockaddr *)&to, sizeof(to)) ? errno : 0;
+	return connect(connection, (struct sockaddr *)&to, sizeof(to)) ? errno : 0;
+}
+
+static int make_socket(void)
+{
+	return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) < 0 ? errno : 0;
+}
+
+static int make_process(void)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(0);
+	return pid < 0 ? errno : 0;
+}
+
+static int signal_parent(void)
+{
+	return kill(getppid(), 0) ? errno : 0;
+}
+
+static int trace_parent(void)
+{
+	return ptrace(PTRACE_ATTACH, getppid(), NULL, NULL) ? errno : 0;
+}
+
+static int change_root(void)
+{
+	return chroot("/") ? errno : 0;
+}
+
+static int become_root(void)
+{
+	return setuid(0) ? errno : 0;
+}
+
+/* The calls of i386, whose numbers are others. */
+static int call_otherwise(void)
+{
+#ifdef __x86_64__
+	long ret;
+
+	__asm__ volatile("int $0x80" : "=a"(ret) : "a"(20) : "memory"); /* getpid */
+	return ret < 0 ? (int)-ret : 0;
+#else
+	return EPERM;
+#endif
+}
+
+/* Nothing that one thread needs: memory, time, random bytes, signals to itself. */
+static int go_on(void)
+{
+	void *memory = malloc(64 << 20);
+	uint8_t bytes[16];
+
+	if (!memory || getentropy(bytes, sizeof(bytes)) || !time(NULL))
+		return 100;
+	memset(memory, 1, 64 << 20);
+	free(memory);
+	return raise(SIGCONT);
 }
 
 static void make_files(void)
@@ -147,7 +211,7 @@ static void reading(void **state)
 	assert_int_equal(confined(false, read_below), 0);
 	assert_int_equal(confined(false, read_outside), EACCES);
 	assert_int_equal(confined(false, read_passwords), EACCES);
-	assert_int_equal(confined(false, run_a_program), EACCES);
+	assert_int_equal(confined(false, run_a_program), means.seccomp ? EPERM : EACCES);
 	assert_int_equal(confined(false, write_inside), EACCES);
 	assert_int_equal(confined(false, make_inside), EACCES);
 	assert_int_equal(confined(false, remove_outside), EACCES);
@@ -165,7 +229,7 @@ static void writing(void **state)
 	assert_int_equal(count_entries(in_scratch("in")), 2);
 	assert_int_equal(confined(true, make_outside), EACCES);
 	assert_int_equal(confined(true, remove_outside), EACCES);
-	assert_int_equal(confined(true, run_a_program), EACCES);
+	assert_int_equal(confined(true, run_a_program), means.seccomp ? EPERM : EACCES);
 	assert_content(in_scratch("out/x.ko"), text_view("old"));
 }
 
@@ -174,10 +238,27 @@ static void no_network(void **state)
 	(void)state;
 	if (!has_landlock())
 		return;
-	if (abi < 4)
+	if (means.landlock < 4)
 		return;
 	make_files();
+	connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_true(connection >= 0);
 	assert_int_equal(confined(true, connect_somewhere), EACCES);
+	close(connection);
+}
+
+static void calls_that_no_work_needs(void **state)
+{
+	int (*const acts[])(void) = { make_socket, make_process, signal_parent, trace_parent,
+				      change_root, become_root,	 call_otherwise };
+
+	(void)state;
+	if (!has_landlock() || !means.seccomp)
+		return;
+	make_files();
+	for (size_t i = 0; i < sizeof(acts) / sizeof(*acts); i++)
+		assert_int_equal(confined(true, acts[i]), EPERM);
+	assert_int_equal(confined(true, go_on), 0);
 }
 
 /* A path that leads nowhere is the work's to complain of. */
@@ -189,7 +270,7 @@ static void nowhere(void **state)
 	(void)state;
 	if (!has_landlock())
 		return;
-	assert_ok(ks_confine_start(&confine, true, &abi, &error));
+	assert_ok(ks_confine_start(&confine, true, &means, &error));
 	assert_ok(ks_confine_allow(confine, NULL, in_scratch("not/there/x.ko"), &led, &error));
 	assert_false(led);
 	assert_ok(ks_confine_allow(confine, NULL, in_scratch("there.ko"), &led, &error));
@@ -201,9 +282,8 @@ static void nowhere(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		scratch_test(reading),
-		scratch_test(writing),
-		scratch_test(no_network),
+		scratch_test(reading),	  scratch_test(writing),
+		scratch_test(no_network), scratch_test(calls_that_no_work_needs),
 		scratch_test(nowhere),
 	};
 
