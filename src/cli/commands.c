@@ -75,7 +75,7 @@ static int run(const struct command *c, int argc, char **argv)
 	args = calloc(1, c->args_size);
 	if (!args) {
 		report_warning("out of memory");
-		return STATUS_FAILED;
+		return c->usage_status ? c->usage_status : STATUS_FAILED;
 	}
 	snprintf(name, sizeof(name), "kernel-sign %s", c->name);
 	argv[0] = name;

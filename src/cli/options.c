@@ -95,16 +95,11 @@ static bool parse_size(const char *text, size_t *size)
 	return true;
 }
 
-static bool add_to_list(struct ks_strings *list, const char *value)
-{
-	struct ks_error err;
-
-	return ks_strings_add(list, value, &err);
-}
-
-static bool assign(const struct option_row *row, void *args, const char *value)
+static bool assign(const struct option_row *row, void *args, const char *value,
+		   struct ks_error *err)
 {
 	void *field = (char *)args + row->offset;
+	bool ok = false;
 
 	switch (row->kind) {
 	case OPTION_FLAG:
@@ -114,15 +109,18 @@ static bool assign(const struct option_row *row, void *args, const char *value)
 		*(const char **)field = value;
 		return true;
 	case OPTION_LIST:
-		return add_to_list(field, value);
+		return ks_strings_add(field, value, err);
 	case OPTION_COUNT:
-		return parse_count(value, MOST_JOBS, field);
+		ok = parse_count(value, MOST_JOBS, field);
+		break;
 	case OPTION_DAYS:
-		return parse_count(value, MOST_DAYS, field);
+		ok = parse_count(value, MOST_DAYS, field);
+		break;
 	case OPTION_SIZE:
-		return parse_size(value, field);
+		ok = parse_size(value, field);
+		break;
 	}
-	return false;
+	return ok || ks_fail(err, KS_ERR_USAGE, "'%s' is no valid %s", value, row->argument);
 }
 
 int options_parse(const struct option_row *table, void *args, int argc, char **argv)
@@ -134,6 +132,7 @@ int options_parse(const struct option_row *table, void *args, int argc, char **a
 	optind = 0;
 	while ((code = getopt_long(argc, argv, s.letters, s.longs, NULL)) >= 0) {
 		const struct option_row *row;
+		struct ks_error err;
 
 		if (code == 'h' || code == HELP_CODE)
 			return 0;
@@ -142,9 +141,8 @@ int options_parse(const struct option_row *table, void *args, int argc, char **a
 			return -1;
 		}
 		row = find_row(table, code);
-		if (!assign(row, args, optarg)) {
-			fprintf(stderr, "%s: --%s: '%s' is no valid %s\n", argv[0], row->name,
-				optarg, row->argument);
+		if (!assign(row, args, optarg, &err)) {
+			fprintf(stderr, "%s: --%s: %s\n", argv[0], row->name, err.text);
 			return -1;
 		}
 	}

@@ -32,9 +32,10 @@ bool ks_cert_parse(struct ks_view file, X509 **cert, struct ks_error *err)
 	else
 		*cert = PEM_read_bio_X509(bio, NULL, ks_no_passphrase, NULL);
 	ERR_clear_error();
-	if (!*cert)
-		return ks_fail(err, KS_ERR_KEY, "no certificate in it, neither PEM nor DER");
-	return true;
+	if (*cert)
+		return true;
+	ks_fail(err, KS_ERR_KEY, "no certificate in it, neither PEM nor DER");
+	return ks_openssl_doubt(err);
 }
 
 enum ks_cert_time ks_cert_time_check(const X509 *cert, time_t now)

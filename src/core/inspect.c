@@ -112,6 +112,8 @@ static bool judge_all(struct ks_inspection *in, struct ks_view image, const stru
 		      has(in, KS_VERDICT_BAD)	      ? KS_VERDICT_BAD :
 		      has(in, KS_VERDICT_UNSUPPORTED) ? KS_VERDICT_UNSUPPORTED :
 							KS_VERDICT_UNKNOWN_SIGNER;
+	if (in->verdict != KS_VERDICT_GOOD && ks_openssl_is_starved())
+		return ks_fail_memory(err);
 	return in->verdict != KS_VERDICT_UNSUPPORTED || name_algorithm(in, err);
 }
 

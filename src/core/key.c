@@ -67,14 +67,15 @@ bool ks_key_parse(struct ks_view file, const char *passphrase, EVP_PKEY **key, s
 	if (*key)
 		return true;
 	if (asked.asked && !passphrase)
-		return ks_fail(err, KS_ERR_KEY,
-			       "the private key is encrypted; its passphrase is "
-			       "taken from KBUILD_SIGN_PIN");
-	if (asked.asked)
-		return ks_fail(err, KS_ERR_KEY,
-			       "the private key does not open with the "
-			       "passphrase in KBUILD_SIGN_PIN");
-	return ks_fail(err, KS_ERR_KEY, "no private key in it");
+		ks_fail(err, KS_ERR_KEY,
+			"the private key is encrypted; its passphrase is taken from "
+			"KBUILD_SIGN_PIN");
+	else if (asked.asked)
+		ks_fail(err, KS_ERR_KEY,
+			"the private key does not open with the passphrase in KBUILD_SIGN_PIN");
+	else
+		ks_fail(err, KS_ERR_KEY, "no private key in it");
+	return ks_openssl_doubt(err);
 }
 
 static bool others_write(const struct stat *st)

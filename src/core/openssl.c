@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <openssl/err.h>
+#include <stdatomic.h>
 #include <string.h>
 
 void ks_x509_free(X509 **cert)
@@ -25,6 +26,23 @@ void ks_bio_free(BIO **chain)
 	BIO_free_all(*chain);
 }
 
+static atomic_bool starved;
+
+void ks_openssl_starve(void)
+{
+	starved = true;
+}
+
+bool ks_openssl_is_starved(void)
+{
+	return starved;
+}
+
+bool ks_openssl_doubt(struct ks_error *err)
+{
+	return starved && ks_fail_memory(err);
+}
+
 bool ks_fail_openssl(struct ks_error *err, enum ks_code code, const char *what)
 {
 	unsigned long first = ERR_peek_error();
@@ -32,7 +50,7 @@ bool ks_fail_openssl(struct ks_error *err, enum ks_code code, const char *what)
 
 	ks_fail(err, code, "%s: %s", what, reason ? reason : "failed");
 	ERR_clear_error();
-	return false;
+	return ks_openssl_doubt(err);
 }
 
 const EVP_MD *ks_digest_find(const char *name)

@@ -20,7 +20,21 @@ void ks_evp_pkey_free(EVP_PKEY **key);
 void ks_cms_free(CMS_ContentInfo **cms);
 void ks_bio_free(BIO **chain); /* the whole chain */
 
-/* "WHAT: reason", the reason from the oldest entry of the thread's queue, which is emptied. */
+/*
+ * Whether OpenSSL ever had to do without memory in this process, known after ks_secret_prepare().
+ * Then nothing that it says against a key, a certificate or a message can be believed: not all of
+ * OpenSSL tells why it failed, or can do later what it could not set up at first.  What it found
+ * good is good.
+ */
+bool ks_openssl_is_starved(void);
+
+/* For those who give it memory: there was none.  Safe in threads. */
+void ks_openssl_starve(void);
+
+/* Returns false; ERR, which is against something, becomes that of missing memory if it is that. */
+bool ks_openssl_doubt(struct ks_error *err);
+
+/* "WHAT: reason", or of missing memory; the reason from the oldest entry of the thread's queue, which is emptied. */
 bool ks_fail_openssl(struct ks_error *err, enum ks_code code, const char *what);
 
 /* The digest of exactly that name, static; NULL for an unknown one. */

@@ -8,6 +8,8 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include "core/openssl.h"
+
 enum {
 	/* Private numbers of a few keys, and of each thread that calculates with them. */
 	LOCKED = 1 << 20,
@@ -16,8 +18,12 @@ enum {
 
 static void *give(size_t size, const char *file, int line)
 {
+	void *memory = malloc(size);
+
 	(void)file, (void)line;
-	return malloc(size);
+	if (!memory && size)
+		ks_openssl_starve();
+	return memory;
 }
 
 static void wipe(void *memory, const char *file, int line)
@@ -36,7 +42,7 @@ static void *move(void *memory, size_t size, const char *file, int line)
 
 	if (memory && size && size <= old)
 		return memory;
-	moved = size ? malloc(size) : NULL;
+	moved = size ? give(size, file, line) : NULL;
 	if (size && !moved)
 		return NULL;
 	if (moved && memory)

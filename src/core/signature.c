@@ -104,7 +104,7 @@ bool ks_signature_parse(struct ks_view message, struct ks_signature *signature,
 	int sys;
 
 	*signature = (struct ks_signature){ .sys = EBADMSG };
-	ok = parse(message, signature, err);
+	ok = parse(message, signature, err) || ks_openssl_doubt(err);
 	/* Whatever OpenSSL had to say of a hostile message is ours now, not the next caller's. */
 	ERR_clear_error();
 	sys = signature->sys;
@@ -234,7 +234,7 @@ bool ks_signature_refusal(const struct ks_signature *signature, size_t size, cha
 		       ks_string_copy(fault, "the PKCS#7 message is not valid ASN.1", err);
 	OPENSSL_free(der);
 	ERR_clear_error();
-	return ok;
+	return *fault && ks_openssl_is_starved() ? ks_fail_memory(err) : ok;
 }
 
 void ks_signature_free(struct ks_signature *signature)
@@ -316,8 +316,8 @@ static bool holds(CMS_SignerInfo *info, BIO *chain)
 	return CMS_SignerInfo_verify_content(info, chain) > 0;
 }
 
-bool ks_signature_check(struct ks_signature *signature, size_t i, struct ks_view image, X509 *cert,
-			enum ks_verdict *verdict, struct ks_error *err)
+static bool check(struct ks_signature *signature, size_t i, struct ks_view image, X509 *cert,
+		  enum ks_verdict *verdict, struct ks_error *err)
 {
 	STACK_OF(CMS_SignerInfo) *infos = CMS_get0_SignerInfos(signature->cms);
 	CMS_SignerInfo *info = sk_CMS_SignerInfo_value(infos, (int)i);
@@ -330,7 +330,6 @@ bool ks_signature_check(struct ks_signature *signature, size_t i, struct ks_view
 		return true;
 	}
 	if (!md || !key) {
-		ERR_clear_error();
 		*verdict = KS_VERDICT_UNSUPPORTED;
 		return true;
 	}
@@ -338,15 +337,24 @@ bool ks_signature_check(struct ks_signature *signature, size_t i, struct ks_view
 		*verdict = holds_pure(info, signature->signer[i].algorithm, key, image) ?
 				   KS_VERDICT_GOOD :
 				   KS_VERDICT_BAD;
-		ERR_clear_error();
 		return true;
 	}
 	if (!digest_image(md, image, &chain, err))
 		return false;
 	CMS_SignerInfo_set1_signer_cert(info, cert);
 	*verdict = holds(info, chain) ? KS_VERDICT_GOOD : KS_VERDICT_BAD;
-	ERR_clear_error();
 	return true;
+}
+
+bool ks_signature_check(struct ks_signature *signature, size_t i, struct ks_view image, X509 *cert,
+			enum ks_verdict *verdict, struct ks_error *err)
+{
+	bool ok = check(signature, i, image, cert, verdict, err);
+
+	ERR_clear_error();
+	if (ok && (*verdict == KS_VERDICT_BAD || *verdict == KS_VERDICT_UNSUPPORTED))
+		return !ks_openssl_is_starved() || ks_fail_memory(err);
+	return ok;
 }
 
 /* What RSA makes of the signature value, with PADDING and the name of MD to be there; are they? */

@@ -4,6 +4,7 @@ import collections
 import concurrent.futures
 import multiprocessing
 import os
+import re
 import signal
 
 import inject
@@ -16,6 +17,7 @@ HANGS = 3  # after so many runs that hang it is asked for no more
 # What fails: the CALL-th of that name, or an allocation by its number. The order of calls of different
 # names is not the same in each run, for memory is asked for as it comes.
 Point = collections.namedtuple("Point", "kind name call action error allocation all_after")
+SPEAKER = re.compile(r"(kernel-sign|sign-file)( [a-z-]+)?: ")
 Verdict = collections.namedtuple("Verdict", "point faults signal status")
 
 LIBCRYPTO = "no memory, libcrypto crashes"
@@ -53,7 +55,7 @@ def starving_points(total, stride, first=1):
 
 
 def message_faults(scene, point, result):
-    lines = [line for line in result.err.splitlines() if line.startswith(("kernel-sign: ", "sign-file: "))]
+    lines = [line for line in result.err.splitlines() if SPEAKER.match(line)]
     if not lines:
         return ["failed without a word"]
     if any("/" in line or "standard output" in line or any(f" {word}: " in line for word in scene.argv)
@@ -74,7 +76,7 @@ def outcome_faults(scene, point, result, state):
     if result.signal:
         return ["hangs"] if result.hangs() else [f"ended by signal {result.signal}"]
     faults = scene.faults(state, result.status == 0)
-    if result.status not in (0, 1):
+    if result.status not in (0, scene.failure):
         faults.append(f"exit status {result.status}")
     if result.status:
         faults += message_faults(scene, point, result)

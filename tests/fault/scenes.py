@@ -179,6 +179,8 @@ def packed(data, suffix):
 class Scene:
     """NAME, the COMMAND that it counts for, ARGV (without the program), the tree at first."""
 
+    failure = 1  # the exit status that says so
+
     def __init__(self, name, command, argv, tree, modes=0, program=PROGRAM):
         self.name, self.command, self.argv, self.modes = name, command, [program, *argv], modes
         self.tree = with_directories(tree)
@@ -274,6 +276,23 @@ def unsign_scene(fixtures, name, suffix, modes=0):
         fault for path, image in zip(("extra/one", "extra/two", "updates/three"), fixtures.image)
         for fault in judge.judge_unsigned(os.path.join(top, f"{KERNEL}/{path}.ko{suffix}"), judge.digest(image))]
     return scene
+
+
+class VerifyScene(Scene):
+    """Good signatures: what fails is said, and never that they were anything else."""
+
+    failure = 4
+
+    def __init__(self, fixtures):
+        first, second, _ = fixtures.image
+        certs = [word for name in ("other", "rsa", "ec") for word in ("--cert", fixtures.key[name][1])]
+        super().__init__("verify", "verify", ["verify", "-j1", *certs, "one.ko", "two.ko.zst"], {
+            "one.ko": file(fixtures.signed(first, "rsa")),
+            "two.ko.zst": file(packed(fixtures.signed(second, "ec"), ".zst"))})
+
+    def rehearse(self, top, state):
+        self.final = state
+        return [] if state == self.tree else ["something was changed"]
 
 
 def sign_file_scene(fixtures, name, dest, old=False, modes=0):
@@ -469,6 +488,7 @@ def scenes(fixtures):
     found.append(sign_scene(fixtures, "sign-recompress", ".xz", ["--recompress"]))
     found.append(sign_scene(fixtures, "sign-named", ".zst", (), NO_TMPFILE))
     found.append(dkms_copy_scene(fixtures))
+    found.append(VerifyScene(fixtures))
     found.append(sign_file_scene(fixtures, "sign-file", False))
     found.append(sign_file_scene(fixtures, "sign-file-dest", True))
     found.append(sign_file_scene(fixtures, "sign-file-over", True, True))
