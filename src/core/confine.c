@@ -192,13 +192,12 @@ bool ks_confine_start(struct ks_confine **confine, bool writes, struct ks_confin
 	int fd;
 
 	*confine = NULL;
-	*means = (struct ks_confine_means){
-		.landlock = (int)syscall(SYS_landlock_create_ruleset, NULL, 0,
-					 LANDLOCK_CREATE_RULESET_VERSION),
-		.seccomp = has_filters(),
-	};
+	*means = (struct ks_confine_means){ 0 };
+	means->landlock = (int)syscall(SYS_landlock_create_ruleset, NULL, 0,
+				       LANDLOCK_CREATE_RULESET_VERSION);
 	if (means->landlock < 1)
 		return ks_fail(err, KS_ERR_UNSUPPORTED, "this kernel has no Landlock");
+	means->seccomp = has_filters();
 	set = ruleset_for(means->landlock);
 	fd = (int)syscall(SYS_landlock_create_ruleset, &set, sizeof(set), 0);
 	if (fd < 0)
