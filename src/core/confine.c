@@ -168,6 +168,11 @@ static bool has_filters(void)
 
 /* --- files --------------------------------------------------------------------------------- */
 
+static int landlock_version(void)
+{
+	return (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+}
+
 static struct ruleset ruleset_for(int abi)
 {
 	struct ruleset set = { .files = LANDLOCK_ACCESS_FS_REFER - 1 };
@@ -192,9 +197,7 @@ bool ks_confine_start(struct ks_confine **confine, bool writes, struct ks_confin
 	int fd;
 
 	*confine = NULL;
-	*means = (struct ks_confine_means){ 0 };
-	means->landlock = (int)syscall(SYS_landlock_create_ruleset, NULL, 0,
-				       LANDLOCK_CREATE_RULESET_VERSION);
+	*means = (struct ks_confine_means){ .landlock = landlock_version() };
 	if (means->landlock < 1)
 		return ks_fail(err, KS_ERR_UNSUPPORTED, "this kernel has no Landlock");
 	means->seccomp = has_filters();
