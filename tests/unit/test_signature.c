@@ -12,6 +12,8 @@
 #include <string.h>
 
 #include "base/strings.h"
+#include "core/certs.h"
+#include "core/key.h"
 #include "core/signature.h"
 
 enum { RSA_SIZE = 256 }; /* bytes, of identity()'s */
@@ -676,6 +678,43 @@ static void the_errno_of_another_digest_s_signature(void **state)
 	assert_int_equal(bad_errno(&message, by->cert), EBADMSG);
 }
 
+/* For ever: so in a process of its own.  What differs from what should be, by its number. */
+static int starved(void *arg)
+{
+	const struct ks_buf *message = arg;
+	X509 *cert = identity("P-256", 1)->cert;
+	KS_SIGNATURE signature = { 0 };
+	KS_SIGNATURE none = { 0 };
+	KS_EVP_PKEY *key = NULL;
+	KS_CERTS certs = { 0 };
+	enum ks_verdict verdict = KS_VERDICT_UNSIGNED;
+
+	if (!ks_signature_parse(ks_buf_view(message), &signature, &error))
+		return 1;
+	ks_openssl_starve();
+	if (!ks_signature_check(&signature, 0, image, cert, &verdict, &error) ||
+	    verdict != KS_VERDICT_GOOD)
+		return 2;
+	if (ks_signature_check(&signature, 0, other, cert, &verdict, &error) || error.sys != ENOMEM)
+		return 3;
+	if (ks_signature_parse(text_view("x"), &none, &error) || error.sys != ENOMEM)
+		return 4;
+	if (ks_certs_parse(&certs, text_view("x"), &error) || error.sys != ENOMEM)
+		return 5;
+	if (ks_key_parse(text_view("x"), NULL, &key, &error) || error.sys != ENOMEM)
+		return 6;
+	return 0;
+}
+
+static void without_memory_nothing_is_said_against_anything(void **state)
+{
+	KS_BUF message = { 0 };
+
+	(void)state;
+	put_plain_message(&message, image, identity("P-256", 1), "sha256");
+	assert_int_equal(run_as_nobody(starved, &message), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -706,6 +745,7 @@ int main(void)
 		cmocka_unit_test(a_flipped_byte_at_every_offset),
 		cmocka_unit_test(freeing_twice_does_no_harm),
 		cmocka_unit_test(the_errno_of_another_digest_s_signature),
+		cmocka_unit_test(without_memory_nothing_is_said_against_anything),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, free_identities);
