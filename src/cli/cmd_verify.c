@@ -164,5 +164,5 @@ const struct command command_verify = {
 	.options = options,
 	.args_size = sizeof(ARGS),
 	.run = run_verify,
-	.usage_status = STATUS_NOT_CHECKED,
+	.other_status = STATUS_NOT_CHECKED,
 };

@@ -66,16 +66,19 @@ static void print_command_help(const struct command *c)
 
 static int run(const struct command *c, int argc, char **argv)
 {
+	int usage = c->other_status ? c->other_status : STATUS_USAGE;
+	int failed = c->other_status ? c->other_status : STATUS_FAILED;
 	char name[64];
 	void *args;
 	int first, status;
 
 	if (c->main)
 		return c->main(argc, argv);
+	report_set_failure(failed);
 	args = calloc(1, c->args_size);
 	if (!args) {
 		report_warning("out of memory");
-		return c->usage_status ? c->usage_status : STATUS_FAILED;
+		return failed;
 	}
 	snprintf(name, sizeof(name), "kernel-sign %s", c->name);
 	argv[0] = name;
@@ -84,7 +87,7 @@ static int run(const struct command *c, int argc, char **argv)
 		print_command_help(c);
 		status = STATUS_DONE;
 	} else if (first < 0) {
-		status = c->usage_status ? c->usage_status : STATUS_USAGE;
+		status = usage;
 	} else {
 		status = c->run(args, argc - first, argv + first);
 	}

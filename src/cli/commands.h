@@ -27,7 +27,11 @@ struct command {
 	const struct option_row *options;
 	size_t args_size; /* zeroed memory of this size is parsed into and handed to run */
 	int (*run)(void *args, int operands, char **operand);
-	int usage_status; /* for a wrong command line; 0 stands for STATUS_USAGE */
+	/*
+	 * For a wrong command line, and where there is no memory or output cannot be written, of a
+	 * command whose own statuses have other meanings; 0 stands for STATUS_USAGE and STATUS_FAILED.
+	 */
+	int other_status;
 
 	/* ... or, as a personality, reads its own command line. */
 	int (*main)(int argc, char **argv);

@@ -157,10 +157,17 @@ void report_table_print(struct report_table *t, bool show)
 	free(t);
 }
 
+static int failure = STATUS_FAILED;
+
+void report_set_failure(int status)
+{
+	failure = status;
+}
+
 int report_end(int status)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return status;
 	fprintf(stderr, "kernel-sign: standard output: %s\n", strerror(errno));
-	return status == STATUS_DONE ? STATUS_FAILED : status;
+	return status == STATUS_DONE ? failure : status;
 }

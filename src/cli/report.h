@@ -37,7 +37,10 @@ void report_table_add(struct report_table *table, const char *const *row);
 /* Frees the table, printing it first if SHOW. */
 void report_table_print(struct report_table *table, bool show);
 
-/* STATUS, or 1 where stdout could not be written. */
+/* What report_end() gives where stdout could not be written: 1 unless it is said here. */
+void report_set_failure(int status);
+
+/* STATUS, or for 0 the other one where stdout could not be written. */
 int report_end(int status);
 
 #endif

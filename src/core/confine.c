@@ -81,8 +81,6 @@ static const uint32_t denied[] = {
 	SYS_fork,
 	SYS_vfork,
 #endif
-	SYS_kill,
-	SYS_tkill,
 	SYS_ptrace,
 	SYS_process_vm_readv,
 	SYS_process_vm_writev,

@@ -2,9 +2,9 @@
 /*
  * Threads that may open nothing but files of certain directories: Landlock (Linux 5.13,
  * Documentation/userspace-api/landlock.rst); and to which system calls that no such work needs
- * (programs, sockets, other processes, kernel modules, mounts...) give EPERM: seccomp(2).  What decompressors and parsers of untrusted files
- * could be made to do, they do on such threads.  They share their memory with the others, so this
- * is a hurdle and not a wall.
+ * (programs, sockets, a look into other processes, modules, mounts...) give EPERM: seccomp(2).
+ * What decompressors and parsers of untrusted files could be made to do, they do on such threads.
+ * They share their memory with the others, so this is a hurdle and not a wall.
  */
 #ifndef KS_CORE_CONFINE_H
 #define KS_CORE_CONFINE_H

@@ -71,6 +71,13 @@ made() {
 	ks 4 verify "${here[@]}" -d /x good
 }
 
+@test "an outcome that cannot be written is 4: nobody has read it" {
+	made good
+	run --separate-stderr sh -c '"$@" >/dev/full' sh "$KERNEL_SIGN" verify "${here[@]}" good --cert "$KEYS/rsa.pem"
+	[ "$status" -eq 4 ]
+	warns 'standard output: No space left'
+}
+
 @test "certificates: PEM bundle, DER, directory, several options" {
 	made good
 	mkdir certs
