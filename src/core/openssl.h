@@ -34,7 +34,10 @@ void ks_openssl_starve(void);
 /* Returns false; ERR, which is against something, becomes that of missing memory if it is that. */
 bool ks_openssl_doubt(struct ks_error *err);
 
-/* "WHAT: reason", or of missing memory; the reason from the oldest entry of the thread's queue, which is emptied. */
+/*
+ * "WHAT: reason", the reason from the oldest entry of the thread's queue, which is emptied; or the
+ * error of missing memory, as ks_openssl_doubt() says.
+ */
 bool ks_fail_openssl(struct ks_error *err, enum ks_code code, const char *what);
 
 /* The digest of exactly that name, static; NULL for an unknown one. */

@@ -17,9 +17,9 @@ HANGS = 3  # after so many runs that hang it is asked for no more
 # What fails: the CALL-th of that name, or an allocation by its number. The order of calls of different
 # names is not the same in each run, for memory is asked for as it comes.
 Point = collections.namedtuple("Point", "kind name call action error allocation all_after")
-SPEAKER = re.compile(r"(kernel-sign|sign-file)( [a-z-]+)?: ")
 Verdict = collections.namedtuple("Verdict", "point faults signal status")
 
+SPEAKER = re.compile(r"(kernel-sign|sign-file)( [a-z-]+)?: ")  # whose message a line is
 LIBCRYPTO = "no memory, libcrypto crashes"
 STARVING = "no memory on"
 ERRORS_THAT_STAY = ("ENOSPC", "EDQUOT", "EROFS", "EIO")

@@ -204,7 +204,8 @@ def fetch(suite):
 
 def check_subject(tap, report, one, found, guesses):
     label = f"containers, {one.kernel.label}"
-    tap.claim(f"{label}: sign takes {len(one.made)} forms, twice, {len(one.stacked)} of them with --stack; each comes out as kernels read it", one.faults())
+    tap.claim(f"{label}: sign takes {len(one.made)} forms, twice, {len(one.stacked)} of them with --stack; "
+              "each comes out as kernels read it", one.faults())
     claim_cells(tap, label, [cell for _, cell, _ in found])
     tap.claim(f"{label}: doubt: wrong answers are found", asking.doubt(found))
     for _, cell, _ in found:
