@@ -13,9 +13,17 @@
 
 /* Reading */
 
+#define READINGS 8 /* of a file whose time of change, and nothing else, moves meanwhile */
+
 static bool same_time(const struct timespec *a, const struct timespec *b)
 {
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+static bool same_content(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       same_time(&a->st_mtim, &b->st_mtim);
 }
 
 /*
@@ -24,8 +32,7 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
  */
 bool ks_file_same(const struct stat *a, const struct stat *b)
 {
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       same_time(&a->st_mtim, &b->st_mtim) &&
+	return same_content(a, b) &&
 	       (same_time(&a->st_ctim, &b->st_ctim) || a->st_nlink != b->st_nlink);
 }
 
@@ -74,24 +81,41 @@ static bool read_all(int fd, size_t size, struct ks_buf *buf, struct ks_error *e
 	return true;
 }
 
+static bool read_once(const struct ks_place *place, size_t limit, struct ks_buf *buf,
+		      struct stat *before, struct stat *after, struct ks_error *err)
+{
+	KS_FD fd = -1;
+
+	if (!open_regular(place, &fd, before, err))
+		return false;
+	if ((uint64_t)before->st_size > limit)
+		return ks_fail(err, KS_ERR_INPUT, "%lld bytes, more than the limit of %zu",
+			       (long long)before->st_size, limit);
+	buf->len = 0;
+	if (!read_all(fd, (size_t)before->st_size, buf, err))
+		return false;
+	return fstat(fd, after) == 0 || ks_fail_errno(err, "stat");
+}
+
+/*
+ * A file system sets the link count and the time of the change one after the other: who looks in
+ * between, while the file is replaced, sees a change where there was none.  So one that only the
+ * time tells of is read again.
+ */
 bool ks_file_read(const struct ks_place *place, size_t limit, struct ks_buf *buf, struct stat *st,
 		  struct ks_error *err)
 {
-	KS_FD fd = -1;
 	struct stat after;
 
-	if (!open_regular(place, &fd, st, err))
-		return false;
-	if ((uint64_t)st->st_size > limit)
-		return ks_fail(err, KS_ERR_INPUT, "%lld bytes, more than the limit of %zu",
-			       (long long)st->st_size, limit);
-	if (!read_all(fd, (size_t)st->st_size, buf, err))
-		return false;
-	if (fstat(fd, &after))
-		return ks_fail_errno(err, "stat");
-	if (buf->len != (size_t)st->st_size || !ks_file_same(st, &after))
-		return ks_fail(err, KS_ERR_CHANGED, "changed while it was read");
-	return true;
+	for (int i = 0; i < READINGS; i++) {
+		if (!read_once(place, limit, buf, st, &after, err))
+			return false;
+		if (buf->len != (size_t)st->st_size || !same_content(st, &after))
+			break;
+		if (ks_file_same(st, &after))
+			return true;
+	}
+	return ks_fail(err, KS_ERR_CHANGED, "changed while it was read");
 }
 
 bool ks_file_read_path(const char *root, const char *path, size_t limit, struct ks_buf *buf,

@@ -12,10 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -308,6 +310,78 @@ static void changes_while_it_is_read_are_noticed(void **state)
 		read_plan.meanwhile = changes[i];
 		assert_fails(read_limited(in_scratch("file"), SIZE_MAX, &there), KS_ERR_CHANGED);
 	}
+}
+
+static void write_under_an_old_time(void)
+{
+	struct stat st = stat_of(in_scratch("file"));
+
+	write_over_it();
+	assert_int_equal(utimensat(AT_FDCWD, in_scratch("file"),
+				   (struct timespec[]){ st.st_atim, st.st_mtim }, 0),
+			 0);
+}
+
+static void change_the_mode(void)
+{
+	wait_a_tick();
+	assert_int_equal(chmod(in_scratch("file"), 0640), 0);
+}
+
+static void change_the_mode_every_time(void)
+{
+	change_the_mode();
+	read_plan.meanwhile = change_the_mode_every_time;
+}
+
+static void what_only_a_time_tells_of_is_read_again(void **state)
+{
+	KS_BUF same = { 0 };
+	KS_BUF newer = { 0 };
+	KS_BUF never = { 0 };
+
+	(void)state;
+	write_text(in_scratch("file"), "12345");
+	read_plan.meanwhile = change_the_mode;
+	assert_true(read_limited(in_scratch("file"), SIZE_MAX, &same));
+	assert_view_equal(ks_buf_view(&same), text_view("12345"));
+	read_plan.meanwhile = write_under_an_old_time;
+	assert_true(read_limited(in_scratch("file"), SIZE_MAX, &newer));
+	assert_view_equal(ks_buf_view(&newer), text_view("67890"));
+	read_plan.meanwhile = change_the_mode_every_time;
+	assert_fails(read_limited(in_scratch("file"), SIZE_MAX, &never), KS_ERR_CHANGED);
+}
+
+static _Noreturn void replace_for_ever(void)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (true) {
+		int fd = open(in_scratch("new"), O_CREAT | O_WRONLY, 0644);
+
+		if (fd < 0 || write(fd, "12345", 5) != 5 || close(fd) ||
+		    rename(in_scratch("new"), in_scratch("file")))
+			_exit(1);
+	}
+}
+
+static void a_file_that_is_being_replaced_is_read(void **state)
+{
+	pid_t other;
+
+	(void)state;
+	write_text(in_scratch("file"), "12345");
+	other = fork();
+	assert_true(other >= 0);
+	if (other == 0)
+		replace_for_ever();
+	for (int i = 0; i < 100000; i++) {
+		KS_BUF there = { 0 };
+
+		if (!read_limited(in_scratch("file"), SIZE_MAX, &there) || there.len != 5)
+			fail_msg("reading %d: %zu bytes, %s", i, there.len, error.text);
+	}
+	assert_int_equal(kill(other, SIGKILL), 0);
+	assert_int_equal(waitpid(other, NULL, 0), other);
 }
 
 static void sameness_is_inode_size_and_times(void **state)
@@ -976,6 +1050,8 @@ int main(void)
 		file_test(a_file_of_the_kernel_is_not_read_in_part),
 		file_test(a_file_that_may_not_be_read),
 		file_test(changes_while_it_is_read_are_noticed),
+		file_test(what_only_a_time_tells_of_is_read_again),
+		file_test(a_file_that_is_being_replaced_is_read),
 		file_test(sameness_is_inode_size_and_times),
 		file_test(the_new_bytes_are_in_a_new_file),
 		file_test(the_new_file_has_no_name_until_it_is_complete),
