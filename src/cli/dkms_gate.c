@@ -71,8 +71,7 @@ static bool find_fault(const struct look *look, char **text, struct ks_error *er
 				       in->fault ? ": " : "", in->fault ? in->fault : "");
 	if (refusal)
 		return ks_string_copy(text, refusal, err);
-	if (look->facts->objection && look->facts->objection != &ks_codec_no_content_size &&
-	    look_has_reader(look))
+	if (ks_objection_is_kernels(look->facts->objection) && look_has_reader(look))
 		return ks_string_print(text, err, "its kernel cannot read the file: %s",
 				       look->facts->objection->text);
 	return true;

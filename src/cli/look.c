@@ -164,27 +164,19 @@ bool look_signer(const struct look *look, size_t i, char **text, struct ks_error
 	return ks_string_print(text, err, "key %s", id->key_id);
 }
 
-static const struct ks_codec *reader_codec(enum ks_kernel_reader reader)
-{
-	return reader == KS_READER_GZIP ? &ks_codec_gzip :
-	       reader == KS_READER_XZ	? &ks_codec_xz :
-	       reader == KS_READER_ZSTD ? &ks_codec_zstd :
-					  NULL;
-}
-
 bool look_has_reader(const struct look *look)
 {
-	return reader_codec(look->reader) == look->facts->codec;
+	return ks_reader_codec(look->reader) == look->facts->codec;
 }
 
 bool look_reader(const struct look *look, char **text, struct ks_error *err)
 {
 	const struct ks_codec *codec = look->facts->codec;
-	const struct ks_codec *reads = reader_codec(look->reader);
+	const struct ks_codec *reads = ks_reader_codec(look->reader);
 
 	if (codec == &ks_codec_none)
 		return ks_string_copy(text, "yes", err);
-	if (look->facts->objection && look->facts->objection != &ks_codec_no_content_size)
+	if (ks_objection_is_kernels(look->facts->objection))
 		return ks_string_print(text, err, "no (%s)", look->facts->objection->text);
 	if (look->reader == KS_READER_UNKNOWN)
 		return ks_string_copy(text, "unknown (no kernel config found)", err);
@@ -192,6 +184,8 @@ bool look_reader(const struct look *look, char **text, struct ks_error *err)
 		return ks_string_copy(text, "no (this kernel decompresses no modules itself)", err);
 	if (reads != codec)
 		return ks_string_print(text, err, "no (this kernel reads %s)", reads->name);
+	if (ks_reader_reads(look->reader, look->facts->objection) != KS_READS_ALL)
+		return ks_string_print(text, err, "no (%s)", look->facts->objection->text);
 	return ks_string_copy(text, "yes", err);
 }
 
@@ -345,7 +339,8 @@ static void put_facts(struct json_object *o, const struct look *look)
 	put(o, "verdict", ks_verdict_name(in->verdict));
 	put(o, "fault", in->fault);
 	put(o, "container", facts->codec->name);
-	put(o, "container_objection", facts->objection ? facts->objection->text : NULL);
+	put(o, "container_objection",
+	    ks_objection_is_weighty(facts->objection) ? facts->objection->text : NULL);
 	put_made(o, "kernel_reads_container", look, look_reader);
 	put_number(o, "file_size", facts->file_size);
 	put_number(o, "content_size", facts->content_size);

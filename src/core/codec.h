@@ -17,6 +17,7 @@ enum ks_reading {
 	KS_READS_NOTHING, /* the call fails with EINVAL */
 	KS_READS_PART,	  /* the first stream, frame or member, as if that were all */
 	KS_READS_MAYBE,	  /* it depends on how that kernel was built */
+	KS_READS_X86,	  /* all, unless built by experts without CONFIG_XZ_DEC_X86 */
 };
 
 struct ks_objection {
@@ -56,6 +57,18 @@ struct ks_codec {
 	 */
 	const struct ks_objection *(*objection)(struct ks_view file);
 };
+
+/* Whether a file is better written anew: one that usual kernels read need not be. */
+static inline bool ks_objection_is_weighty(const struct ks_objection *objection)
+{
+	return objection && objection->reading != KS_READS_X86;
+}
+
+/* Whether kernels as they usually are cannot read the file, or not all of it. */
+static inline bool ks_objection_is_kernels(const struct ks_objection *objection)
+{
+	return ks_objection_is_weighty(objection) && objection->reading != KS_READS_ALL;
+}
 
 /* The one objection that is kmod 34's and not a kernel's: a zstd frame without content size. */
 extern const struct ks_objection ks_codec_no_content_size;

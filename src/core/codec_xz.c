@@ -90,6 +90,9 @@ static const struct ks_objection has_delta = { "a delta filter, which a kernel r
 static const struct ks_objection has_filter = {
 	"a filter other than LZMA2 and x86, which a kernel may refuse", KS_READS_MAYBE
 };
+static const struct ks_objection has_x86 = {
+	"an x86 filter, which a kernel without CONFIG_XZ_DEC_X86 refuses", KS_READS_X86
+};
 
 static const struct ks_objection *check_objection(lzma_check check)
 {
@@ -100,13 +103,17 @@ static const struct ks_objection *check_objection(lzma_check check)
 
 static const struct ks_objection *kind_objection(enum ks_xz_kind kind)
 {
-	return kind == KS_XZ_DELTA ? &has_delta : kind == KS_XZ_OTHER ? &has_filter : NULL;
+	return kind == KS_XZ_DELTA ? &has_delta :
+	       kind == KS_XZ_OTHER ? &has_filter :
+	       kind == KS_XZ_X86   ? &has_x86 :
+				     NULL;
 }
 
 /* Each Block is looked at, as filters may change from one to the next (xz --block-list). */
 static const struct ks_objection *filter_objection(struct ks_view file, const lzma_index *index,
 						   lzma_check check)
 {
+	const struct ks_objection *found = NULL;
 	lzma_index_iter iter;
 
 	lzma_index_iter_init(&iter, index);
@@ -118,12 +125,14 @@ static const struct ks_objection *filter_objection(struct ks_view file, const lz
 
 		if (at > file.len || size > file.len - at ||
 		    ks_xz_read_block(ks_view_of(file.data + at, (size_t)size), check, &block))
-			return NULL;
+			return found;
 		objection = kind_objection(ks_xz_kind_of(block.chain));
-		if (objection)
+		if (ks_objection_is_weighty(objection))
 			return objection;
+		if (objection)
+			found = objection;
 	}
-	return NULL;
+	return found;
 }
 
 static const struct ks_objection *xz_objection(struct ks_view file)

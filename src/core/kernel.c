@@ -10,7 +10,6 @@
 
 #include "base/dir.h"
 #include "base/file.h"
-#include "core/codec.h"
 #include "core/kconfig.h"
 
 static const char *const module_dirs[] = { "/lib/modules", "/usr/lib/modules" };
@@ -183,7 +182,36 @@ bool ks_kernel_reads(const struct ks_kernel *kernel, const char *root,
 		if (this_one)
 			*reader = formats[i].reader;
 	}
+	if (*reader != KS_READER_XZ)
+		return true;
+	if (!is_set(kernel, root, "CONFIG_XZ_DEC_X86", &set, err))
+		return false;
+	*reader = set ? KS_READER_XZ : KS_READER_XZ_PLAIN;
 	return true;
+}
+
+const struct ks_codec *ks_reader_codec(enum ks_kernel_reader reader)
+{
+	switch (reader) {
+	case KS_READER_GZIP:
+		return &ks_codec_gzip;
+	case KS_READER_XZ:
+	case KS_READER_XZ_PLAIN:
+		return &ks_codec_xz;
+	case KS_READER_ZSTD:
+		return &ks_codec_zstd;
+	default:
+		return NULL;
+	}
+}
+
+enum ks_reading ks_reader_reads(enum ks_kernel_reader reader, const struct ks_objection *objection)
+{
+	if (!objection)
+		return KS_READS_ALL;
+	if (objection->reading == KS_READS_X86)
+		return reader == KS_READER_XZ ? KS_READS_ALL : KS_READS_NOTHING;
+	return objection->reading;
 }
 
 int ks_kernel_series(const char *version)

@@ -4,6 +4,7 @@
 #define KS_CORE_KERNEL_H
 
 #include "base/strings.h"
+#include "core/codec.h"
 
 struct ks_kernel {
 	char *version;	 /* "6.12.94+deb13-cloud-amd64": the directory's name and uname -r */
@@ -39,8 +40,15 @@ enum ks_kernel_reader {
 	KS_READER_NONE,	   /* no CONFIG_MODULE_DECOMPRESS: kmod decompresses, or nobody */
 	KS_READER_GZIP,	   /* that one format and no other */
 	KS_READER_XZ,
+	KS_READER_XZ_PLAIN, /* xz without CONFIG_XZ_DEC_X86, as only experts build it */
 	KS_READER_ZSTD,
 };
+
+/* The format that READER takes; NULL where it takes none, or nobody knows. */
+const struct ks_codec *ks_reader_codec(enum ks_kernel_reader reader);
+
+/* What READER makes of a file of its format; OBJECTION is ks_codec's, or NULL. */
+enum ks_reading ks_reader_reads(enum ks_kernel_reader reader, const struct ks_objection *objection);
 
 KS_MUST_CHECK bool ks_kernel_reads(const struct ks_kernel *kernel, const char *root,
 				   enum ks_kernel_reader *reader, struct ks_error *err);

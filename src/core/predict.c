@@ -489,17 +489,9 @@ static bool judge_signature(struct judge *j, struct ks_error *err)
 
 /* Before and behind the signature */
 
-static const struct ks_codec *codec_of(enum ks_kernel_reader reader)
-{
-	return reader == KS_READER_GZIP ? &ks_codec_gzip :
-	       reader == KS_READER_XZ	? &ks_codec_xz :
-	       reader == KS_READER_ZSTD ? &ks_codec_zstd :
-					  NULL;
-}
-
 static bool kernel_stops(struct judge *j)
 {
-	switch (j->candidate->objection ? j->candidate->objection->reading : KS_READS_ALL) {
+	switch (ks_reader_reads(j->loader->reader, j->candidate->objection)) {
 	case KS_READS_ALL:
 		return false;
 	case KS_READS_NOTHING:
@@ -507,7 +499,7 @@ static bool kernel_stops(struct judge *j)
 	case KS_READS_PART:
 		return unknown(j, KS_CAUSE_CONTAINER,
 			       "the kernel reads the first part of the container only");
-	case KS_READS_MAYBE:
+	default:
 		break;
 	}
 	return unknown(j, KS_CAUSE_CONTAINER, "whether this kernel's reader has that filter");
@@ -521,7 +513,8 @@ static bool kmod_stops(struct judge *j)
 
 	if (c->codec == &ks_codec_gzip)
 		return unknown(j, KS_CAUSE_CONTAINER, "whether the kmod in use reads gzip");
-	if (!c->objection || kmod == 30 || (kmod == 34 && c->codec == &ks_codec_xz))
+	if (!ks_objection_is_weighty(c->objection) || kmod == 30 ||
+	    (kmod == 34 && c->codec == &ks_codec_xz))
 		return false;
 	if (kmod == 34)
 		return refused(j, KS_CAUSE_CONTAINER, EINVAL);
@@ -535,7 +528,7 @@ static bool kmod_stops(struct judge *j)
 static bool container_stops(struct judge *j)
 {
 	const struct ks_candidate *c = j->candidate;
-	bool has_reader = codec_of(j->loader->reader) == c->codec;
+	bool has_reader = ks_reader_codec(j->loader->reader) == c->codec;
 	int kmod = j->loader->kmod;
 
 	if (c->codec == &ks_codec_none)
@@ -545,7 +538,9 @@ static bool container_stops(struct judge *j)
 	if (j->loader->reader == KS_READER_UNKNOWN)
 		return unknown(j, KS_CAUSE_CONTAINER,
 			       "whether this kernel or kmod reads the container");
-	if (has_reader && !kmod && (c->objection || c->codec == &ks_codec_gzip))
+	if (has_reader && !kmod &&
+	    (ks_objection_is_weighty(c->objection) || c->codec == &ks_codec_gzip ||
+	     ks_reader_reads(j->loader->reader, c->objection) != KS_READS_ALL))
 		return unknown(j, KS_CAUSE_CONTAINER,
 			       "what the kmod in use makes of the container");
 	return has_reader ? kernel_stops(j) : kmod_stops(j);

@@ -80,7 +80,7 @@ static bool look(const struct job *job, const struct ks_module *m, bool *finishe
 	if (job->signer && !compare(&signature, &t, job, &is_this, &is_ours, err))
 		return false;
 	/* A file that kernels cannot read is no good however well it is signed: made anew. */
-	if (is_this && !m->objection && !job->how->force) {
+	if (is_this && !ks_objection_is_weighty(m->objection) && !job->how->force) {
 		job->result->outcome = KS_OUTCOME_ALREADY_SIGNED;
 		*finished = true;
 	} else if (!is_ours && job->spare_others && ks_kernel_owns(m->place.path)) {

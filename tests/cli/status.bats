@@ -502,6 +502,7 @@ modules_of_all_kinds() {
 	xz -c --check=crc64 signed.ko >"$tree/extra/b-crc64.ko.xz"
 	zstd -qc --no-check signed.ko >"$tree/extra/c-zstd.ko.zst"
 	gzip -c signed.ko >"$tree/extra/d-gzip.ko.gz"
+	xz -c --check=crc32 --x86 --lzma2 signed.ko >"$tree/extra/e-x86.ko.xz"
 	look=(status "${here[@]}" --efivars "$efi" --json)
 	config CONFIG_MODULE_SIG=y CONFIG_CRYPTO_SHA256=y CONFIG_MODULE_DECOMPRESS=y CONFIG_MODULE_COMPRESS_XZ=y
 	ln -s libkmod.so.2.5.1 "$root/usr/lib/x86_64-linux-gnu/libkmod.so.2"
@@ -510,6 +511,14 @@ modules_of_all_kinds() {
 	[ "$(value a_good .load.verdict)" = loads ]
 	[ "$(value b_crc64 '.load | [.verdict, .cause] | join(", ")')" = 'refused, container' ]
 	[ "$(value d_gzip '.load | [.verdict, .cause] | join(", ")')" = 'unknown, container' ]
+	[ "$(value e_x86 '.load | [.verdict, .cause] | join(", ")')" = 'refused, container' ]
+	[[ $(value e_x86 .kernel_reads_container) == 'no (an x86 filter, '* ]]
+	config CONFIG_MODULE_SIG=y CONFIG_CRYPTO_SHA256=y CONFIG_MODULE_DECOMPRESS=y CONFIG_MODULE_COMPRESS_XZ=y \
+		CONFIG_XZ_DEC_X86=y
+	ks 0 "${look[@]}"
+	[ "$(value e_x86 .load.verdict)" = loads ]
+	[ "$(value e_x86 .kernel_reads_container)" = yes ]
+	[ "$(value e_x86 .container_objection)" = null ]
 	# kmod 30 reads them by itself.
 	ln -sf libkmod.so.2.4.0 "$root/usr/lib/x86_64-linux-gnu/libkmod.so.2"
 	: >"$root/usr/lib/x86_64-linux-gnu/libkmod.so.2.4.0"

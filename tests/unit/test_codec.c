@@ -1441,6 +1441,7 @@ static void test_objection_xz_check(void **state)
 }
 
 static const char xz_filter_text[] = "a filter other than LZMA2 and x86, which a kernel may refuse";
+static const char xz_x86_text[] = "an x86 filter, which a kernel without CONFIG_XZ_DEC_X86 refuses";
 static const char xz_delta_text[] = "a delta filter, which a kernel refuses";
 
 static void test_objection_xz_filters(void **state)
@@ -1453,7 +1454,7 @@ static void test_objection_xz_filters(void **state)
 		const char *text;
 	} cases[] = {
 		{ { { LZMA_FILTER_LZMA2, &options }, { LZMA_VLI_UNKNOWN, NULL } }, NULL },
-		{ { { LZMA_FILTER_X86, NULL }, { LZMA_FILTER_LZMA2, &options } }, NULL },
+		{ { { LZMA_FILTER_X86, NULL }, { LZMA_FILTER_LZMA2, &options } }, xz_x86_text },
 		{ { { LZMA_FILTER_X86, &offset }, { LZMA_FILTER_LZMA2, &options } },
 		  xz_filter_text },
 		{ { { LZMA_FILTER_X86, NULL }, { LZMA_FILTER_DELTA, &delta } }, xz_delta_text },

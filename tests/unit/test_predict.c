@@ -1539,6 +1539,7 @@ struct container {
 static const struct ks_objection flawed = { "a flaw", KS_READS_NOTHING };
 static const struct ks_objection parted = { "a second one", KS_READS_PART };
 static const struct ks_objection doubted = { "a filter", KS_READS_MAYBE };
+static const struct ks_objection filtered = { "an x86 filter", KS_READS_X86 };
 
 static void put_in(const struct container *container)
 {
@@ -1554,19 +1555,20 @@ static void put_in(const struct container *container)
 static void who_reads_the_container(void **state)
 {
 	static const struct container forms[] = {
-		{ &ks_codec_none, NULL },   { &ks_codec_xz, NULL },    { &ks_codec_zstd, NULL },
-		{ &ks_codec_gzip, NULL },   { &ks_codec_xz, &flawed }, { &ks_codec_xz, &parted },
-		{ &ks_codec_xz, &doubted },
+		{ &ks_codec_none, NULL },  { &ks_codec_xz, NULL },	{ &ks_codec_zstd, NULL },
+		{ &ks_codec_gzip, NULL },  { &ks_codec_xz, &filtered }, { &ks_codec_xz, &flawed },
+		{ &ks_codec_xz, &parted }, { &ks_codec_xz, &doubted },
 	};
 	static const struct {
 		enum ks_kernel_reader reader;
 		const char *wanted; /* with kmod 30, kmod 34 and one unknown, each all forms */
 	} cases[] = {
-		{ KS_READER_NONE, "+++?+++ +++?+++ +++????" },
-		{ KS_READER_XZ, "+++?+++ +++?-?? +++????" },
-		{ KS_READER_ZSTD, "+++?+++ +++?+++ +++????" },
-		{ KS_READER_GZIP, "+++?+++ +++++++ +++????" },
-		{ KS_READER_UNKNOWN, "+++?+++ +?????? +??????" },
+		{ KS_READER_NONE, "+++?++++ +++?++++ +++?+???" },
+		{ KS_READER_XZ, "+++?++++ +++?+-?? +++?+???" },
+		{ KS_READER_XZ_PLAIN, "+++?++++ +++?--?? +++?????" },
+		{ KS_READER_ZSTD, "+++?++++ +++?++++ +++?+???" },
+		{ KS_READER_GZIP, "+++?++++ ++++++++ +++?+???" },
+		{ KS_READER_UNKNOWN, "+++?++++ +??????? +???????" },
 	};
 	static const int kmods[] = { 30, 34, 0 };
 	enum { FORMS = sizeof(forms) / sizeof(*forms) };
