@@ -91,34 +91,35 @@ static void warn_dates(const char *path, const X509 *cert)
 			state == KS_CERT_EXPIRED ? "has expired" : "is not valid yet");
 }
 
-static bool open_both(const struct key_file *file, struct bytes *key, struct bytes *cert,
-		      struct ks_signer **signer, struct ks_error *err)
+static bool parse_both(const struct key_file *file, const struct bytes *key,
+		       const struct bytes *cert, struct ks_identity *identity, struct ks_error *err)
 {
-	struct ks_signer_spec spec = { .passphrase = pin_get(),
-				       .hash = file->hash,
-				       .key_id = file->key_id,
-				       .key_name = file->key,
-				       .cert_name = file->cert };
-
-	if (!read_file(file->root, file->key, key, err) ||
-	    !check_exposure(file->key, key, file->guard, err) ||
-	    !read_file(file->root, file->cert, cert, err))
-		return false;
-	spec.key = ks_buf_view(&key->content);
-	spec.cert = ks_buf_view(&cert->content);
-	if (!ks_signer_open(signer, &spec, err))
-		return false;
-	warn_dates(file->cert, ks_signer_cert(*signer));
+	identity->key_name = file->key;
+	identity->cert_name = file->cert;
+	if (!ks_key_parse(ks_buf_view(&key->content), pin_get(), &identity->key, err))
+		return ks_at(err, file->key);
+	if (!ks_cert_parse(ks_buf_view(&cert->content), &identity->cert, err))
+		return ks_at(err, file->cert);
+	warn_dates(file->cert, identity->cert);
 	return true;
 }
 
-bool key_file_open(const struct key_file *file, struct ks_signer **signer, struct ks_error *err)
+static bool open_both(const struct key_file *file, struct bytes *key, struct bytes *cert,
+		      struct ks_identity *identity, struct ks_error *err)
+{
+	return read_file(file->root, file->key, key, err) &&
+	       check_exposure(file->key, key, file->guard, err) &&
+	       read_file(file->root, file->cert, cert, err) &&
+	       parse_both(file, key, cert, identity, err);
+}
+
+bool key_file_open(const struct key_file *file, struct ks_identity *identity, struct ks_error *err)
 {
 	struct bytes key = { 0 }, cert = { 0 };
 	bool ok;
 
 	ks_secret_hold();
-	ok = open_both(file, &key, &cert, signer, err);
+	ok = open_both(file, &key, &cert, identity, err);
 	ks_buf_free(&key.content);
 	ks_buf_free(&cert.content);
 	return ok;

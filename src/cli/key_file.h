@@ -3,7 +3,7 @@
 #ifndef KS_CLI_KEY_FILE_H
 #define KS_CLI_KEY_FILE_H
 
-#include "core/signer.h"
+#include "core/identity.h"
 
 /* What is done about a key that others can get at. */
 enum key_guard {
@@ -16,13 +16,14 @@ struct key_file {
 	const char *root; /* both are looked for inside; NULL for the host */
 	const char *key;
 	const char *cert; /* may be the same file */
-	const char *hash;
-	bool key_id; /* as in struct ks_signer_spec */
 	enum key_guard guard;
 };
 
-/* With warnings on dates and permissions on standard error; errors name the file. */
-KS_MUST_CHECK bool key_file_open(const struct key_file *file, struct ks_signer **signer,
+/*
+ * With warnings on dates and permissions on standard error; errors name the file.  IDENTITY, whose
+ * names are FILE's, is the caller's to free, also after a failure.
+ */
+KS_MUST_CHECK bool key_file_open(const struct key_file *file, struct ks_identity *identity,
 				 struct ks_error *err);
 
 #endif

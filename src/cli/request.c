@@ -166,35 +166,98 @@ int request_report_nothing(const struct request *r, const struct ks_kernel *kern
 
 /* Keys */
 
-static void tell_choice(const struct ks_key_place *place, const struct ks_signer *signer)
+static void tell_key(const struct ks_identity *identity, const char *why)
 {
 	KS_STRING subject = NULL;
 	struct ks_error err;
 
-	if (!ks_name_short(X509_get_subject_name(ks_signer_cert(signer)), &subject, &err))
-		return;
-	report_warning("key %s (from %s), certificate %s \"%s\"", place->key, place->why,
-		       place->cert, subject);
-	report_warning("hash %s (from %s)", place->hash, place->hash_why);
+	if (ks_name_short(X509_get_subject_name(identity->cert), &subject, &err))
+		report_warning("key %s (from %s), certificate %s \"%s\"", identity->key_name, why,
+			       identity->cert_name, subject);
 }
 
-static bool open_signer(const struct request *r, const struct ks_keysearch *search,
-			enum key_guard guard, struct ks_signer **signer, struct ks_error *err)
-{
-	KS_KEY_PLACE place = { 0 };
-	struct key_file file;
+struct keys {
+	struct ks_key_place place; /* of the first, and the hash of all */
+	struct ks_identity item[KS_IDENTITIES];
+	size_t count;
+};
 
-	if (!ks_keysearch(search, &place, err))
-		return false;
-	file = (struct key_file){ .root = place.root,
-				  .key = place.key,
-				  .cert = place.cert,
-				  .hash = place.hash,
-				  .guard = guard };
-	if (!key_file_open(&file, signer, err))
+static void keys_free(struct keys *keys)
+{
+	for (size_t i = 0; i < keys->count; i++)
+		ks_identity_free(&keys->item[i]);
+	ks_key_place_free(&keys->place);
+}
+
+static bool open_key(const struct request *r, const struct key_file *file, const char *why,
+		     struct keys *keys, struct ks_error *err)
+{
+	struct ks_identity *identity = &keys->item[keys->count++];
+
+	if (!key_file_open(file, identity, err))
 		return false;
 	if (r->verbose)
-		tell_choice(&place, *signer);
+		tell_key(identity, why);
+	return true;
+}
+
+/* The first is looked for wherever keys may be; more of them only the command line names. */
+static bool open_keys(const struct request *r, const struct key_options *options,
+		      const struct ks_keysearch *search, enum key_guard guard, struct keys *keys,
+		      struct ks_error *err)
+{
+	struct key_file file = { .guard = guard };
+
+	if (!ks_keysearch(search, &keys->place, err))
+		return false;
+	file.root = keys->place.root;
+	file.key = keys->place.key;
+	file.cert = keys->place.cert;
+	if (!open_key(r, &file, keys->place.why, keys, err))
+		return false;
+	file.root = NULL;
+	for (size_t i = 1; i < options->key.count; i++) {
+		file.key = options->key.item[i];
+		file.cert = options->cert.count ? options->cert.item[i] : file.key;
+		if (!open_key(r, &file, "the command line", keys, err))
+			return false;
+	}
+	if (r->verbose)
+		report_warning("hash %s (from %s)", keys->place.hash, keys->place.hash_why);
+	return true;
+}
+
+static bool open_signer(const struct request *r, const struct key_options *options,
+			const struct ks_keysearch *search, enum key_guard guard,
+			struct ks_signer **signer, struct ks_error *err)
+{
+	struct keys keys = { 0 };
+	bool ok = open_keys(r, options, search, guard, &keys, err);
+
+	if (ok) {
+		struct ks_signer_spec spec = { .identity = keys.item,
+					       .count = keys.count,
+					       .hash = keys.place.hash,
+					       .deterministic = options->deterministic };
+
+		ok = ks_signer_open(signer, &spec, err);
+	}
+	keys_free(&keys);
+	return ok;
+}
+
+static bool check_key_options(const struct key_options *options, struct ks_error *err)
+{
+	size_t keys = options->key.count, certs = options->cert.count;
+
+	if (keys > KS_IDENTITIES)
+		return ks_fail(err, KS_ERR_USAGE, "more than %d keys", KS_IDENTITIES);
+	if (keys > 1 && options->keys)
+		return ks_fail(err, KS_ERR_USAGE, "--keys goes with one --key at most");
+	if ((keys > 1 && certs && certs != keys) || (keys <= 1 && certs > 1))
+		return ks_fail(err, KS_ERR_USAGE,
+			       "%zu --key and %zu --cert: each key wants its own, or none does",
+			       keys, certs);
 	return true;
 }
 
@@ -218,19 +281,25 @@ struct ks_keysearch request_search(const char *root, const struct config *config
 	};
 }
 
+static const char *first(const struct ks_strings *names)
+{
+	return names->count ? names->item[0] : NULL;
+}
+
 bool request_open_signer(const struct request *r, const struct key_options *options,
 			 const struct ks_kernel *kernel, struct ks_signer **signer)
 {
 	struct config config = { 0 };
 	struct ks_error err;
-	bool ok = config_read(r->root, &config, &err);
+	bool ok = check_key_options(options, &err) && config_read(r->root, &config, &err);
 
 	if (ok) {
 		struct ks_keysearch search = request_search(r->root, &config, kernel);
 
-		search.option = (struct ks_key_names){ options->key, options->cert, options->keys };
+		search.option = (struct ks_key_names){ first(&options->key), first(&options->cert),
+						       options->keys };
 		search.option_hash = options->hash;
-		ok = open_signer(r, &search, config.key_guard, signer, &err);
+		ok = open_signer(r, options, &search, config.key_guard, signer, &err);
 	}
 	if (!ok)
 		report_error(&err);

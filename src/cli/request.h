@@ -32,11 +32,13 @@ struct request {
 	size_t names;
 };
 
+/* The first certificate is the first key's, and so on. */
 struct key_options {
-	const char *key;
-	const char *cert;
+	struct ks_strings key;
+	struct ks_strings cert;
 	const char *keys;
 	const char *hash;
+	bool deterministic;
 };
 
 /* Rows for option tables; T is the arguments' type, MEMBER its struct request or key_options. */
@@ -64,14 +66,16 @@ struct key_options {
 	  OPTION_FLAG, offsetof(T, member.verbose) }
 
 #define KEY_OPTIONS(T, member)                                                                     \
-	{ 0, "key", "FILE", "the private key, PEM or DER",                                         \
-	  OPTION_STRING, offsetof(T, member.key) },                                                \
-	{ 0, "cert", "FILE", "its certificate, PEM or DER (default: in the key's file)",           \
-	  OPTION_STRING, offsetof(T, member.cert) },                                               \
+	{ 0, "key", "FILE", "the private key; several sign together",                              \
+	  OPTION_LIST, offsetof(T, member.key) },                                                  \
+	{ 0, "cert", "FILE", "its certificate, one for each key (default: in the key's file)",     \
+	  OPTION_LIST, offsetof(T, member.cert) },                                                 \
 	{ 0, "keys", "DIR", "a key store: the key in DIR/current",                                 \
 	  OPTION_STRING, offsetof(T, member.keys) },                                               \
 	{ 0, "hash", "NAME", "the digest: sha256, sha512, sha3-512, ...",                          \
-	  OPTION_STRING, offsetof(T, member.hash) }
+	  OPTION_STRING, offsetof(T, member.hash) },                                               \
+	{ 0, "deterministic", NULL, "the same bytes in every run, or an error",                    \
+	  OPTION_FLAG, offsetof(T, member.deterministic) }
 /* clang-format on */
 
 /* Fills in defaults and operands; false, reported, where the options contradict each other. */
@@ -104,7 +108,7 @@ struct ks_keysearch request_search(const char *root, const struct config *config
 				   const struct ks_kernel *kernel);
 
 /*
- * Finds and opens the key for KERNEL (or NULL), with warnings on dates and permissions; with
+ * Finds and opens the keys for KERNEL (or NULL), with warnings on dates and permissions; with
  * --verbose it says where the key comes from.  False after having reported why not.
  */
 bool request_open_signer(const struct request *request, const struct key_options *options,

@@ -14,6 +14,7 @@
 #include "core/cert.h"
 #include "core/module.h"
 #include "core/signature.h"
+#include "core/signer.h"
 
 enum { MAX_SIZE = INT32_MAX, MESSAGE_LIMIT = 16 << 20 }; /* bytes */
 
@@ -63,18 +64,24 @@ static bool write_beside(const char *path, const char *suffix, struct ks_view co
 	return ks_string_print(&name, err, "%s%s", path, suffix) && write_file(name, content, err);
 }
 
+static bool open_signer(const struct job *job, struct ks_signer **signer, struct ks_error *err)
+{
+	struct key_file file = { .key = job->key, .cert = job->cert, .guard = KEY_GUARD_WARN };
+	KS_IDENTITY identity = { 0 };
+	struct ks_signer_spec spec = {
+		.identity = &identity, .count = 1, .hash = job->hash, .key_id = job->key_id
+	};
+
+	return key_file_open(&file, &identity, err) && ks_signer_open(signer, &spec, err);
+}
+
 static bool make_message(const struct job *job, const struct ks_module *m, struct ks_buf *message,
 			 struct ks_error *err)
 {
-	struct key_file file = { .key = job->key,
-				 .cert = job->cert,
-				 .hash = job->hash,
-				 .key_id = job->key_id,
-				 .guard = KEY_GUARD_WARN };
 	struct ks_signer *signer = NULL;
 	bool ok;
 
-	if (!key_file_open(&file, &signer, err))
+	if (!open_signer(job, &signer, err))
 		return false;
 	ok = ks_signer_sign(signer, ks_buf_view(&m->content), message, err) ||
 	     ks_at(err, job->module);

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/place.h"
+#include "core/key.h"
 #include "core/kmod.h"
 
 enum {
@@ -334,12 +335,6 @@ static enum ks_ability_cert of_ec(const struct ks_abilities *a, X509 *cert, EVP_
 	return KS_CERT_UNPARSED;
 }
 
-static bool is_mldsa(const EVP_PKEY *key)
-{
-	return EVP_PKEY_is_a(key, "ML-DSA-44") || EVP_PKEY_is_a(key, "ML-DSA-65") ||
-	       EVP_PKEY_is_a(key, "ML-DSA-87");
-}
-
 /* rsa_check_key_length() in crypto/rsa.c, which counts whole machine words. */
 static bool is_rsa_length(int bits)
 {
@@ -377,7 +372,7 @@ static enum ks_ability_cert of_key(const struct ks_abilities *a, X509 *cert)
 
 	if (!key || !a->series || (type && is_foreign(type)))
 		return KS_CERT_UNKNOWN;
-	if (is_mldsa(key))
+	if (ks_key_is_mldsa(key))
 		return of_mldsa(a);
 	if (!EVP_PKEY_is_a(key, "RSA") && !EVP_PKEY_is_a(key, "EC"))
 		return KS_CERT_UNPARSED;

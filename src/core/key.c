@@ -78,6 +78,12 @@ bool ks_key_parse(struct ks_view file, const char *passphrase, EVP_PKEY **key, s
 	return ks_openssl_doubt(err);
 }
 
+bool ks_key_is_mldsa(const EVP_PKEY *key)
+{
+	return EVP_PKEY_is_a(key, "ML-DSA-44") || EVP_PKEY_is_a(key, "ML-DSA-65") ||
+	       EVP_PKEY_is_a(key, "ML-DSA-87");
+}
+
 static bool others_write(const struct stat *st)
 {
 	return (st->st_mode & S_IWOTH) ||

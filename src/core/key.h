@@ -14,6 +14,9 @@
 KS_MUST_CHECK bool ks_key_parse(struct ks_view file, const char *passphrase, EVP_PKEY **key,
 				struct ks_error *err);
 
+/* Whether it is an ML-DSA key (FIPS 204), which signs bytes and no digest. */
+bool ks_key_is_mldsa(const EVP_PKEY *key);
+
 /* Who else may get at a private key, the worst first. */
 enum ks_exposure {
 	KS_KEY_CLOSED,	     /* nobody but its owner, who is root or this user */

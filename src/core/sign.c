@@ -21,6 +21,14 @@ struct job {
 
 /* What is there already */
 
+static bool has_attributes(const struct ks_signature *signature)
+{
+	for (size_t i = 0; i < signature->count; i++)
+		if (signature->signer[i].attributes)
+			return true;
+	return false;
+}
+
 /* STACK: others may stand beneath it. */
 static bool is_plain(const struct ks_signature *signature, const struct ks_trailer *t, bool stack)
 {
@@ -29,32 +37,57 @@ static bool is_plain(const struct ks_signature *signature, const struct ks_trail
 	int sys;
 
 	/* The last one writes the whole message anew to look at it. */
-	return signature->count == 1 && !signature->signer[0].attributes &&
-	       !signature->certificates && signature->length == t->message.len &&
+	return !has_attributes(signature) && !signature->certificates &&
+	       signature->length == t->message.len &&
 	       (stack || ks_trailer_parse(t->image).kind == KS_TRAILER_NONE) &&
 	       ks_signature_refusal(signature, t->message.len, &refusal, &sys, &ignored) &&
 	       !refusal;
 }
 
-/* *IS_THIS: exactly what SIGNER would make.  *IS_OURS: by its key and nobody else's. */
+/* RSA-PSS by this very key holds, and no kernel takes it: the algorithm counts too. */
+static bool is_as_made(const struct ks_signer_id *id, const struct ks_signer *signer, size_t key)
+{
+	return strcmp(id->digest, ks_signer_hash(signer)) == 0 &&
+	       strcmp(id->algorithm, ks_signer_algorithm(signer, key)) == 0;
+}
+
+/* *KEY: which of ours made it, or the count if none.  *GOOD: it holds, and is as that key makes it. */
+static bool compare_one(struct ks_signature *signature, size_t i, struct ks_view image,
+			const struct ks_signer *signer, size_t *key, bool *good,
+			struct ks_error *err)
+{
+	enum ks_verdict verdict = KS_VERDICT_UNKNOWN_SIGNER;
+
+	for (*key = 0; *key < ks_signer_count(signer); ++*key) {
+		if (!ks_signature_check(signature, i, image, ks_signer_cert(signer, *key), &verdict,
+					err))
+			return false;
+		if (verdict != KS_VERDICT_UNKNOWN_SIGNER)
+			break;
+	}
+	*good = verdict == KS_VERDICT_GOOD && is_as_made(&signature->signer[i], signer, *key);
+	return true;
+}
+
+/* *IS_THIS: exactly what SIGNER would make.  *IS_OURS: by its keys and nobody else's. */
 static bool compare(struct ks_signature *signature, const struct ks_trailer *t,
 		    const struct job *job, bool *is_this, bool *is_ours, struct ks_error *err)
 {
-	const struct ks_signer *signer = job->signer;
-	enum ks_verdict verdict = KS_VERDICT_UNKNOWN_SIGNER;
+	size_t keys = ks_signer_count(job->signer), key = 0;
+	bool seen[KS_IDENTITIES] = { false };
 
-	*is_this = false;
 	*is_ours = signature->count > 0;
+	*is_this = signature->count == keys;
 	for (size_t i = 0; i < signature->count && *is_ours; i++) {
-		if (!ks_signature_check(signature, i, t->image, ks_signer_cert(signer), &verdict,
-					err))
+		bool good;
+
+		if (!compare_one(signature, i, t->image, job->signer, &key, &good, err))
 			return false;
-		*is_ours = verdict != KS_VERDICT_UNKNOWN_SIGNER;
+		*is_ours = key < keys;
+		*is_this = *is_this && good && !seen[key];
+		seen[*is_ours ? key : 0] = true;
 	}
-	/* RSA-PSS by this very key holds, and no kernel takes it: the algorithm counts too. */
-	*is_this = verdict == KS_VERDICT_GOOD && is_plain(signature, t, job->how->stack) &&
-		   strcmp(signature->signer[0].digest, ks_signer_hash(signer)) == 0 &&
-		   strcmp(signature->signer[0].algorithm, ks_signer_algorithm(signer)) == 0;
+	*is_this = *is_this && *is_ours && is_plain(signature, t, job->how->stack);
 	return true;
 }
 

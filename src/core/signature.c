@@ -10,6 +10,7 @@
 
 #include "base/strings.h"
 #include "core/cert.h"
+#include "core/key.h"
 
 static bool object_name(const X509_ALGOR *algor, char **text, struct ks_error *err)
 {
@@ -285,12 +286,6 @@ static const EVP_MD *digest_of(CMS_SignerInfo *info)
 	return fetched ? md : NULL;
 }
 
-static bool is_mldsa(const EVP_PKEY *key)
-{
-	return EVP_PKEY_is_a(key, "ML-DSA-44") || EVP_PKEY_is_a(key, "ML-DSA-65") ||
-	       EVP_PKEY_is_a(key, "ML-DSA-87");
-}
-
 /*
  * ML-DSA without signed attributes is over the image itself, whatever digest is named (FIPS 204,
  * "pure"; linux 7.0's pkcs7_verify.c), which OpenSSL's CMS does not do.
@@ -333,7 +328,7 @@ static bool check(struct ks_signature *signature, size_t i, struct ks_view image
 		*verdict = KS_VERDICT_UNSUPPORTED;
 		return true;
 	}
-	if (is_mldsa(key) && CMS_signed_get_attr_count(info) < 0) {
+	if (ks_key_is_mldsa(key) && CMS_signed_get_attr_count(info) < 0) {
 		*verdict = holds_pure(info, signature->signer[i].algorithm, key, image) ?
 				   KS_VERDICT_GOOD :
 				   KS_VERDICT_BAD;

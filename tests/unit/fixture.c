@@ -19,6 +19,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/cert.h"
+#include "core/key.h"
+
 struct ks_error error;
 
 void check_ok(bool ok, const char *call, const char *file, int line)
@@ -397,6 +400,23 @@ void put_cert_der(struct ks_buf *file, X509 *cert)
 
 	assert_true(i2d_X509_bio(bio, cert));
 	take(bio, file);
+}
+
+bool spec_open(struct ks_signer **signer, const struct spec *spec, struct ks_error *err)
+{
+	KS_IDENTITY identity = { .key_name = spec->key_name, .cert_name = spec->cert_name };
+	struct ks_signer_spec all = { .identity = &identity,
+				      .count = 1,
+				      .hash = spec->hash,
+				      .key_id = spec->key_id,
+				      .deterministic = spec->deterministic };
+
+	*signer = NULL;
+	if (!ks_key_parse(spec->key, spec->passphrase, &identity.key, err))
+		return spec->key_name ? ks_at(err, spec->key_name) : false;
+	if (!ks_cert_parse(spec->cert, &identity.cert, err))
+		return spec->cert_name ? ks_at(err, spec->cert_name) : false;
+	return ks_signer_open(signer, &all, err);
 }
 
 /* --- messages ------------------------------------------------------------------------------- */

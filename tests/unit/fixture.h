@@ -17,7 +17,7 @@
 #include <time.h>
 
 #include "base/buf.h"
-#include "core/openssl.h"
+#include "core/signer.h"
 
 /* One error for all calls: it is large, and every test program has one thread that fails. */
 extern struct ks_error error;
@@ -102,6 +102,17 @@ void put_key_pem(struct ks_buf *file, EVP_PKEY *key, const char *passphrase);
 void put_key_der(struct ks_buf *file, EVP_PKEY *key);
 void put_cert_pem(struct ks_buf *file, X509 *cert);
 void put_cert_der(struct ks_buf *file, X509 *cert);
+
+/* A signer out of the bytes of files: one key, as a program is given it. */
+struct spec {
+	const char *key_name, *cert_name;
+	struct ks_view key, cert;
+	const char *passphrase;
+	const char *hash;
+	bool key_id, deterministic;
+};
+
+bool spec_open(struct ks_signer **signer, const struct spec *spec, struct ks_error *err);
 
 /* --- messages ------------------------------------------------------------------------------- */
 
