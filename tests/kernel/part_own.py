@@ -100,7 +100,7 @@ def has_x86_filter(path):
     status, out, err = judge.run(["xz", "-lvv", path])
     if status:
         raise RuntimeError(f"xz -lvv {path}: {err}")
-    return "--x86" in out
+    return b"--x86" in out
 
 
 def sign(name, digest, *paths):

@@ -1,0 +1,225 @@
+#!/usr/bin/env bats
+# shellcheck shell=bats
+# SPDX-License-Identifier: MIT
+# Several keys at once, and signatures that are the same every time.
+
+load common
+
+setup_file() {
+	make_fixtures
+}
+
+setup() {
+	start_test
+	two=(--key "$KEYS/rsa.key" --cert "$KEYS/rsa.pem" --key "$KEYS/ec.key" --cert "$KEYS/ec.der" --hash sha256)
+}
+
+# signers FILE: how many SignerInfos its message has.
+signers() {
+	take_apart "$1"
+	openssl cms -cmsout -print -inform DER -in "$BATS_TEST_TMPDIR/apart/message" |
+		grep -c 'signatureAlgorithm: *$'
+}
+
+# holds FILE KEY: exactly one of its signatures is good by that key, openssl says.
+holds() {
+	take_apart "$1"
+	PYTHONPATH=$BATS_TEST_DIRNAME/../lib python3 -B - "$BATS_TEST_TMPDIR/apart" "$KEYS/$2.pem" <<-'END'
+		import subprocess, sys
+		import forge
+		folder, cert = sys.argv[1:]
+		public = subprocess.run(["openssl", "x509", "-in", cert, "-noout", "-pubkey"], check=True, capture_output=True)
+		def verifies(value):
+		    for name, data in (("value", value), ("public", public.stdout)):
+		        open(f"{folder}/{name}", "wb").write(data)
+		    command = ["openssl", "dgst", "-sha256", "-verify", folder + "/public", "-signature", folder + "/value"]
+		    return subprocess.run([*command, folder + "/image"], capture_output=True).returncode == 0
+		signers = forge.Message(open(folder + "/message", "rb").read()).signers
+		good = [signer for signer in signers if verifies(forge.signature_value(signer).content)]
+		sys.exit(len(good) != 1)
+	END
+}
+
+@test "two keys make one message with a signature by each" {
+	module extra/a.ko
+	module extra/b.ko.xz
+	ks 0 sign "${here[@]}" "${two[@]}"
+	for file in a.ko b.ko.xz; do
+		[ "$(signers "$tree/extra/$file")" = 2 ]
+		holds "$tree/extra/$file" rsa
+		holds "$tree/extra/$file" ec
+		not holds "$tree/extra/$file" other
+		openssl cms -verify -binary -inform DER -in apart/message -content apart/image -nointern -noverify \
+			-certfile <(cat "$KEYS/rsa.pem" "$KEYS/ec.pem") -out /dev/null
+		cmp apart/image "$FIXTURES/plain.ko"
+	done
+	ks 0 status "${here[@]}" --cert "$KEYS/rsa.pem" --json
+	[ "$(jq -r '.modules[0].signers | map(.name) | sort | join(", ")' <<<"$output")" = 'the ec key, the rsa key' ]
+}
+
+@test "what exactly these keys signed is already signed, in any order" {
+	module extra/a.ko
+	ks 0 sign "${here[@]}" "${two[@]}"
+	before=$(manifest "$root")
+	ks 0 sign "${here[@]}" "${two[@]}"
+	says '^1 already signed, 0 failed'
+	ks 0 sign "${here[@]}" --key "$KEYS/ec.key" --cert "$KEYS/ec.der" --key "$KEYS/rsa.key" --cert "$KEYS/rsa.pem" \
+		--hash sha256
+	says '^1 already signed, 0 failed'
+	[ "$(manifest "$root")" = "$before" ]
+}
+
+@test "fewer, more and other keys sign anew" {
+	local set
+	three=("${two[@]}" --key "$KEYS/other.key" --cert "$KEYS/other.pem")
+	others=("${two[@]:0:4}" --key "$KEYS/other.key" --cert "$KEYS/other.pem" --hash sha256)
+	module extra/a.ko
+	ks 0 sign "${here[@]}" "${key[@]}"
+	for set in two key three two others two; do
+		declare -n keys=$set
+		ks 0 sign "${here[@]}" "${keys[@]}"
+		says '^1 signed, 0 failed'
+		case $set in
+		key) is_signed "$tree/extra/a.ko" ;;
+		two) holds "$tree/extra/a.ko" rsa && holds "$tree/extra/a.ko" ec && not holds "$tree/extra/a.ko" other ;;
+		three) [ "$(signers "$tree/extra/a.ko")" = 3 ] && holds "$tree/extra/a.ko" other ;;
+		others) holds "$tree/extra/a.ko" other && not holds "$tree/extra/a.ko" ec ;;
+		esac
+	done
+}
+
+@test "one key's signature twice is not two keys'" {
+	module extra/a.ko
+	message rsa sha256 "$FIXTURES/plain.ko" -noattr -nocerts -signer "$KEYS/rsa.pem" -inkey "$KEYS/rsa.key" >twice
+	attach "$tree/extra/a.ko" twice
+	[ "$(signers "$tree/extra/a.ko")" = 2 ]
+	ks 0 sign "${here[@]}" "${two[@]}"
+	says '^1 signed, 0 failed'
+	holds "$tree/extra/a.ko" ec
+}
+
+@test "a damaged signature of one of two keys is made anew" {
+	local at
+	module extra/a.ko
+	ks 0 sign "${here[@]}" "${two[@]}"
+	at=$(($(stat -c %s "$tree/extra/a.ko") - 60))
+	printf 'x' | dd of="$tree/extra/a.ko" bs=1 seek="$at" conv=notrunc status=none
+	ks 0 sign "${here[@]}" "${two[@]}"
+	says '^1 signed, 0 failed'
+	holds "$tree/extra/a.ko" rsa
+	holds "$tree/extra/a.ko" ec
+}
+
+@test "certificates in the keys' own files" {
+	local name
+	for name in rsa ec; do
+		cat "$KEYS/$name.key" "$KEYS/$name.pem" >"$name.both"
+		chmod 600 "$name.both"
+	done
+	module extra/a.ko
+	ks 0 sign "${here[@]}" --key rsa.both --key ec.both --hash sha256
+	holds "$tree/extra/a.ko" rsa
+	holds "$tree/extra/a.ko" ec
+}
+
+@test "up to eight keys, and not nine" {
+	local number all=()
+	for number in 1 2 3 4 5 6 7 8 9; do
+		certify "k$number" -newkey ec -pkeyopt ec_paramgen_curve:prime256v1
+		all+=(--key "$KEYS/k$number.key" --cert "$KEYS/k$number.pem")
+	done
+	module extra/a.ko
+	ks 0 sign "${here[@]}" "${all[@]:0:32}" --hash sha256
+	[ "$(signers "$tree/extra/a.ko")" = 8 ]
+	before=$(manifest "$root")
+	ks 1 sign "${here[@]}" "${all[@]}" --hash sha256
+	warns '^kernel-sign: more than 8 keys$'
+	[ "$(manifest "$root")" = "$before" ]
+}
+
+@test "keys and certificates that do not go together touch nothing" {
+	module extra/a.ko
+	before=$(manifest "$root")
+	ks 1 sign "${here[@]}" --key "$KEYS/rsa.key" --key "$KEYS/ec.key" --cert "$KEYS/rsa.pem"
+	warns '2 --key and 1 --cert: each key wants its own'
+	ks 1 sign "${here[@]}" --key "$KEYS/rsa.key" --cert "$KEYS/rsa.pem" --cert "$KEYS/ec.pem"
+	warns '1 --key and 2 --cert'
+	ks 1 sign "${here[@]}" --key "$KEYS/rsa.key" --cert "$KEYS/ec.pem" --key "$KEYS/ec.key" --cert "$KEYS/rsa.pem"
+	blames rsa.key 'ec.pem: the certificate does not belong to the private key'
+	ks 1 sign "${here[@]}" "${key[@]}" --key "$KEYS/rsa.key" --cert "$KEYS/rsa.pem"
+	blames rsa.pem 'the same certificate twice'
+	ks 1 sign "${here[@]}" "${two[@]}" --keys "$root"
+	warns '--keys goes with one --key at most'
+	ks 1 sign "${here[@]}" "${key[@]}" --key "$KEYS/ec.key" --cert "$KEYS/missing.pem"
+	blames missing.pem 'No such file'
+	[ "$(manifest "$root")" = "$before" ]
+}
+
+@test "--verbose names every key" {
+	module extra/a.ko
+	ks 0 sign "${here[@]}" "${two[@]}" -v
+	warns "^kernel-sign: key $KEYS/rsa.key \(from the command line\), certificate $KEYS/rsa.pem \"the rsa key\"\$"
+	warns "^kernel-sign: key $KEYS/ec.key \(from the command line\), certificate $KEYS/ec.der \"the ec key\"\$"
+}
+
+# --- the same bytes every time
+
+# twice_the_same KEY HASH: two runs with --deterministic.
+twice_the_same() {
+	local run
+	for run in 1 2; do
+		module extra/a.ko
+		ks 0 sign "${here[@]}" --key "$KEYS/$1.key" --cert "$KEYS/$1.pem" --hash "$2" --deterministic
+		is_signed "$tree/extra/a.ko" "$1" "$2"
+		cp "$tree/extra/a.ko" "run$run"
+	done
+	cmp run1 run2
+}
+
+@test "--deterministic: RSA is always so" {
+	twice_the_same rsa sha256
+	reference wanted rsa sha256
+	cmp wanted run1
+}
+
+@test "--deterministic: ECDSA by RFC 6979, or an error where OpenSSL cannot" {
+	module extra/a.ko
+	before=$(manifest "$root")
+	if openssl version | grep -qE '^OpenSSL 3\.[01]\.'; then
+		ks 1 sign "${here[@]}" --key "$KEYS/ec.key" --cert "$KEYS/ec.pem" --deterministic
+		blames ec.key 'cannot sign deterministically here .ECDSA does from OpenSSL 3.2 on'
+		[ "$(manifest "$root")" = "$before" ]
+	else
+		twice_the_same ec sha384
+		twice_the_same other sha256
+	fi
+}
+
+@test "without --deterministic ECDSA differs from run to run" {
+	module extra/a.ko
+	ks 0 sign "${here[@]}" --key "$KEYS/ec.key" --cert "$KEYS/ec.pem" --hash sha384
+	cp "$tree/extra/a.ko" first
+	ks 0 sign "${here[@]}" --key "$KEYS/ec.key" --cert "$KEYS/ec.pem" --hash sha384 --force
+	not cmp -s first "$tree/extra/a.ko"
+}
+
+# --- sha3
+
+@test "sha3: RSA everywhere, ECDSA where OpenSSL can, else an error before any file is touched" {
+	local hash
+	for hash in sha3-256 sha3-384 sha3-512; do
+		module extra/a.ko
+		ks 0 sign "${here[@]}" "${key[@]}" --hash "$hash"
+		is_signed "$tree/extra/a.ko" rsa "$hash"
+		module extra/a.ko
+		before=$(manifest "$root")
+		if openssl version | grep -qE '^OpenSSL 3\.[01]\.'; then
+			ks 1 sign "${here[@]}" --key "$KEYS/ec.key" --cert "$KEYS/ec.pem" --hash "$hash"
+			blames ec.key "ec.pem: $hash: EC: "
+			[ "$(manifest "$root")" = "$before" ]
+		else
+			ks 0 sign "${here[@]}" --key "$KEYS/ec.key" --cert "$KEYS/ec.pem" --hash "$hash"
+			is_signed "$tree/extra/a.ko" ec "$hash"
+		fi
+	done
+}
