@@ -246,19 +246,20 @@ static bool open_signer(const struct request *r, const struct key_options *optio
 	return ok;
 }
 
-static bool check_key_options(const struct key_options *options, struct ks_error *err)
+bool request_check_keys(const struct key_options *options)
 {
 	size_t keys = options->key.count, certs = options->cert.count;
 
 	if (keys > KS_IDENTITIES)
-		return ks_fail(err, KS_ERR_USAGE, "more than %d keys", KS_IDENTITIES);
-	if (keys > 1 && options->keys)
-		return ks_fail(err, KS_ERR_USAGE, "--keys goes with one --key at most");
-	if ((keys > 1 && certs && certs != keys) || (keys <= 1 && certs > 1))
-		return ks_fail(err, KS_ERR_USAGE,
-			       "%zu --key and %zu --cert: each key wants its own, or none does",
+		report_warning("more than %d keys", KS_IDENTITIES);
+	else if (keys > 1 && options->keys)
+		report_warning("--keys goes with one --key at most");
+	else if ((keys > 1 && certs && certs != keys) || (keys <= 1 && certs > 1))
+		report_warning("%zu --key and %zu --cert: each key wants its own, or none does",
 			       keys, certs);
-	return true;
+	else
+		return true;
+	return false;
 }
 
 /* An empty variable is as good as none. */
@@ -291,7 +292,7 @@ bool request_open_signer(const struct request *r, const struct key_options *opti
 {
 	struct config config = { 0 };
 	struct ks_error err;
-	bool ok = check_key_options(options, &err) && config_read(r->root, &config, &err);
+	bool ok = config_read(r->root, &config, &err);
 
 	if (ok) {
 		struct ks_keysearch search = request_search(r->root, &config, kernel);

@@ -107,6 +107,9 @@ int request_report_nothing(const struct request *request, const struct ks_kernel
 struct ks_keysearch request_search(const char *root, const struct config *config,
 				   const struct ks_kernel *kernel);
 
+/* False, reported, where they contradict each other. */
+bool request_check_keys(const struct key_options *options);
+
 /*
  * Finds and opens the keys for KERNEL (or NULL), with warnings on dates and permissions; with
  * --verbose it says where the key comes from.  False after having reported why not.

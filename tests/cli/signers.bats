@@ -132,7 +132,7 @@ holds() {
 	ks 0 sign "${here[@]}" "${all[@]:0:32}" --hash sha256
 	[ "$(signers "$tree/extra/a.ko")" = 8 ]
 	before=$(manifest "$root")
-	ks 1 sign "${here[@]}" "${all[@]}" --hash sha256
+	ks 2 sign "${here[@]}" "${all[@]}" --hash sha256
 	warns '^kernel-sign: more than 8 keys$'
 	[ "$(manifest "$root")" = "$before" ]
 }
@@ -140,15 +140,15 @@ holds() {
 @test "keys and certificates that do not go together touch nothing" {
 	module extra/a.ko
 	before=$(manifest "$root")
-	ks 1 sign "${here[@]}" --key "$KEYS/rsa.key" --key "$KEYS/ec.key" --cert "$KEYS/rsa.pem"
+	ks 2 sign "${here[@]}" --key "$KEYS/rsa.key" --key "$KEYS/ec.key" --cert "$KEYS/rsa.pem"
 	warns '2 --key and 1 --cert: each key wants its own'
-	ks 1 sign "${here[@]}" --key "$KEYS/rsa.key" --cert "$KEYS/rsa.pem" --cert "$KEYS/ec.pem"
+	ks 2 sign "${here[@]}" --key "$KEYS/rsa.key" --cert "$KEYS/rsa.pem" --cert "$KEYS/ec.pem"
 	warns '1 --key and 2 --cert'
 	ks 1 sign "${here[@]}" --key "$KEYS/rsa.key" --cert "$KEYS/ec.pem" --key "$KEYS/ec.key" --cert "$KEYS/rsa.pem"
 	blames rsa.key 'ec.pem: the certificate does not belong to the private key'
 	ks 1 sign "${here[@]}" "${key[@]}" --key "$KEYS/rsa.key" --cert "$KEYS/rsa.pem"
 	blames rsa.pem 'the same certificate twice'
-	ks 1 sign "${here[@]}" "${two[@]}" --keys "$root"
+	ks 2 sign "${here[@]}" "${two[@]}" --keys "$root"
 	warns '--keys goes with one --key at most'
 	ks 1 sign "${here[@]}" "${key[@]}" --key "$KEYS/ec.key" --cert "$KEYS/missing.pem"
 	blames missing.pem 'No such file'
