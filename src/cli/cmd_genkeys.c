@@ -18,6 +18,7 @@
 enum {
 	FILE_LIMIT = 16 << 20, /* bytes, of a config or a request */
 	DEFAULT_DAYS = 36500,
+	KEEP_MOST = 3650 * 24 * 60 * 60, /* seconds */
 };
 
 static const char default_refresh[] = "7d";
@@ -25,6 +26,7 @@ static const char default_refresh[] = "7d";
 struct genkeys_args {
 	struct ks_strings configs; /* as given: files or patterns */
 	const char *refresh;
+	const char *keep_previous;
 	const char *keys;
 	const char *type;
 	const char *hash;
@@ -46,6 +48,7 @@ struct run {
 	struct ks_buf request; /* x509.oot.genkey */
 	char host[256];
 	char *name; /* of the key in use afterwards; NULL where a dry run would have made it */
+	struct ks_grace grace; /* the keys that go on signing beside it */
 };
 
 /* Where the keys and the configs are */
@@ -180,6 +183,19 @@ static bool take_config(struct run *run, const char *path, struct ks_error *err)
 	       (run->args->hash || agree(run, "hash", run->hash, hash, path, err));
 }
 
+static bool take_keep(struct run *run, struct ks_error *err)
+{
+	const char *keep = run->args->keep_previous;
+
+	if (!keep)
+		return true;
+	if (!ks_period_parse(keep, &run->demand.keep, err))
+		return ks_at(err, "--keep-previous");
+	return (run->demand.keep > 0 && run->demand.keep <= KEEP_MOST) ||
+	       ks_fail(err, KS_ERR_USAGE, "--keep-previous: '%s' is no span of at most 10 years",
+		       keep);
+}
+
 static bool take_options(struct run *run, struct ks_error *err)
 {
 	const struct genkeys_args *args = run->args;
@@ -187,6 +203,8 @@ static bool take_options(struct run *run, struct ks_error *err)
 	if (!ks_period_parse(args->refresh ? args->refresh : default_refresh, &run->demand.refresh,
 			     err))
 		return ks_at(err, "--refresh");
+	if (!take_keep(run, err))
+		return false;
 	if (args->type) {
 		run->demand.type = ks_key_type_find(args->type);
 		if (!run->demand.type)
@@ -351,8 +369,8 @@ static bool set_config(const struct run *run, const char *path, bool rehearsed,
 {
 	struct ks_trusted_keys trusted;
 
-	if (!ks_trusted_keys_set(&run->store, run->name, path, run->args->dry_run || !run->name,
-				 &trusted, err))
+	if (!ks_trusted_keys_set(&run->store, run->name, &run->grace, path,
+				 run->args->dry_run || !run->name, &trusted, err))
 		return false;
 	if (!run->args->quiet && trusted.value && (trusted.changed || run->args->verbose))
 		report_line("%s: CONFIG_SYSTEM_TRUSTED_KEYS %s %s", path,
@@ -366,6 +384,20 @@ static bool set_config(const struct run *run, const char *path, bool rehearsed,
 		report_line("%s: %zu certificates that were trusted before stay so", path,
 			    trusted.kept);
 	ks_trusted_keys_free(&trusted);
+	return true;
+}
+
+static bool find_grace(struct run *run, struct ks_error *err)
+{
+	if (!run->name || !ks_keystore_grace(&run->store, run->demand.now, &run->grace, err))
+		return !run->name;
+	for (size_t i = 0; !run->args->quiet && i < run->grace.count; i++) {
+		char until[KS_GRACE_TIME];
+
+		ks_grace_print_time(run->grace.item[i].until, until);
+		report_line("%s/%s: goes on signing until %s", run->store.path,
+			    run->grace.item[i].name, until);
+	}
 	return true;
 }
 
@@ -416,7 +448,8 @@ static bool prune(const struct run *run, struct ks_error *err)
 
 		if (run->name && !is_named(run, name, &named, err))
 			return false;
-		if (named || (run->name && strcmp(run->name, name) == 0))
+		if (named || (run->name && strcmp(run->name, name) == 0) ||
+		    ks_grace_has(&run->grace, name))
 			continue;
 		if (!run->args->dry_run && !ks_keystore_remove(&run->store, name, err))
 			return false;
@@ -440,15 +473,6 @@ static bool check_path(const struct run *run, struct ks_error *err)
 	return true;
 }
 
-/* A kernel verifies more than this program signs. */
-static void warn_type(const struct run *run)
-{
-	if (strncmp(run->demand.type->name, "mldsa", strlen("mldsa")) == 0)
-		report_warning("warning: a key of type %s: this version of kernel-sign cannot sign "
-			       "modules with it yet, a kernel's sign-file can",
-			       run->demand.type->name);
-}
-
 /* The configs are all looked at before a key is made, and written after it is safe on disk. */
 static bool run_all(struct run *run, struct ks_error *err)
 {
@@ -458,10 +482,10 @@ static bool run_all(struct run *run, struct ks_error *err)
 	for (size_t i = 0; run->args->verbose && i < run->configs.count; i++)
 		if (!recommend(run->configs.item[i], err))
 			return false;
-	warn_type(run);
 	if (!run->args->dry_run)
 		ks_keystore_tidy(&run->store);
-	return refresh(run, err) && set_configs(run, false, err) && prune(run, err);
+	return refresh(run, err) && find_grace(run, err) && set_configs(run, false, err) &&
+	       prune(run, err);
 }
 
 static int run_genkeys(void *ctx, int operands, char **operand)
@@ -484,6 +508,7 @@ static int run_genkeys(void *ctx, int operands, char **operand)
 	ks_keystore_close(&run.store);
 	ks_strings_free(&run.configs);
 	ks_buf_free(&run.request);
+	ks_grace_free(&run.grace);
 	free(run.hash);
 	free(run.name);
 	return ok ? STATUS_DONE : err.code == KS_ERR_USAGE ? STATUS_USAGE : STATUS_FAILED;
@@ -500,6 +525,9 @@ static const struct option_row options[] = {
 	  "make a new key when the old one is so old: 30d, '2 weeks', "
 	  "always, never (default: 7d)",
 	  OPTION_STRING, offsetof(ARGS, refresh) },
+	{ 0, "keep-previous", "PERIOD",
+	  "when a new key is made, sign with the one before it, too, and trust it, for so long",
+	  OPTION_STRING, offsetof(ARGS, keep_previous) },
 	{ 0, "keys", "DIR", "the key store (default: . or certs-local)", OPTION_STRING,
 	  offsetof(ARGS, keys) },
 	{ 0, "type", "TYPE",

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
+#include <time.h>
 
 #include "cli/commands.h"
 #include "cli/report.h"
@@ -20,7 +21,7 @@ static bool install(const struct install_certs_args *args, const char *dest, str
 	KS_STRING name = NULL;
 
 	if (!ks_keystore_open(&store, dir, false, err) ||
-	    !ks_keystore_install(&store, dest, args->public_only, &name, err) ||
+	    !ks_keystore_install(&store, dest, args->public_only, time(NULL), &name, err) ||
 	    (!args->no_compat && !ks_keystore_link(dest, "sign_module.py", KS_PROGRAM, err)))
 		return false;
 	if (!args->public_only)

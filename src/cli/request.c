@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
-#include "cli/key_file.h"
+#include "cli/keys.h"
 #include "cli/report.h"
-#include "core/cert.h"
 #include "core/efivar.h"
 
 enum { DEFAULT_MAX_SIZE = 1 << 30 }; /* bytes */
@@ -166,64 +166,23 @@ int request_report_nothing(const struct request *r, const struct ks_kernel *kern
 
 /* Keys */
 
-static void tell_key(const struct ks_identity *identity, const char *why)
-{
-	KS_STRING subject = NULL;
-	struct ks_error err;
-
-	if (ks_name_short(X509_get_subject_name(identity->cert), &subject, &err))
-		report_warning("key %s (from %s), certificate %s \"%s\"", identity->key_name, why,
-			       identity->cert_name, subject);
-}
-
-struct keys {
-	struct ks_key_place place; /* of the first, and the hash of all */
-	struct ks_identity item[KS_IDENTITIES];
-	size_t count;
-};
-
-static void keys_free(struct keys *keys)
-{
-	for (size_t i = 0; i < keys->count; i++)
-		ks_identity_free(&keys->item[i]);
-	ks_key_place_free(&keys->place);
-}
-
-static bool open_key(const struct request *r, const struct key_file *file, const char *why,
-		     struct keys *keys, struct ks_error *err)
-{
-	struct ks_identity *identity = &keys->item[keys->count++];
-
-	if (!key_file_open(file, identity, err))
-		return false;
-	if (r->verbose)
-		tell_key(identity, why);
-	return true;
-}
-
 /* The first is looked for wherever keys may be; more of them only the command line names. */
-static bool open_keys(const struct request *r, const struct key_options *options,
-		      const struct ks_keysearch *search, enum key_guard guard, struct keys *keys,
-		      struct ks_error *err)
+static bool open_keys(const struct key_options *options, const struct ks_key_place *place,
+		      enum key_guard guard, struct keys *keys, struct ks_error *err)
 {
-	struct key_file file = { .guard = guard };
+	struct key_file file = {
+		.root = place->root, .key = place->key, .cert = place->cert, .guard = guard
+	};
 
-	if (!ks_keysearch(search, &keys->place, err))
-		return false;
-	file.root = keys->place.root;
-	file.key = keys->place.key;
-	file.cert = keys->place.cert;
-	if (!open_key(r, &file, keys->place.why, keys, err))
+	if (!keys_add(keys, &file, place->why, err) || !keys_add_previous(keys, place, guard, err))
 		return false;
 	file.root = NULL;
 	for (size_t i = 1; i < options->key.count; i++) {
 		file.key = options->key.item[i];
 		file.cert = options->cert.count ? options->cert.item[i] : file.key;
-		if (!open_key(r, &file, "the command line", keys, err))
+		if (!keys_add(keys, &file, "the command line", err))
 			return false;
 	}
-	if (r->verbose)
-		report_warning("hash %s (from %s)", keys->place.hash, keys->place.hash_why);
 	return true;
 }
 
@@ -231,19 +190,18 @@ static bool open_signer(const struct request *r, const struct key_options *optio
 			const struct ks_keysearch *search, enum key_guard guard,
 			struct ks_signer **signer, struct ks_error *err)
 {
-	struct keys keys = { 0 };
-	bool ok = open_keys(r, options, search, guard, &keys, err);
+	KS_KEY_PLACE place = { 0 };
+	KEYS keys = { .verbose = r->verbose };
+	struct ks_signer_spec spec = { .identity = keys.item,
+				       .deterministic = options->deterministic };
 
-	if (ok) {
-		struct ks_signer_spec spec = { .identity = keys.item,
-					       .count = keys.count,
-					       .hash = keys.place.hash,
-					       .deterministic = options->deterministic };
-
-		ok = ks_signer_open(signer, &spec, err);
-	}
-	keys_free(&keys);
-	return ok;
+	if (!ks_keysearch(search, &place, err) || !open_keys(options, &place, guard, &keys, err))
+		return false;
+	if (r->verbose)
+		report_warning("hash %s (from %s)", place.hash, place.hash_why);
+	spec.count = keys.count;
+	spec.hash = place.hash;
+	return ks_signer_open(signer, &spec, err);
 }
 
 bool request_check_keys(const struct key_options *options)
@@ -279,6 +237,7 @@ struct ks_keysearch request_search(const char *root, const struct config *config
 		.config_hash = config->hash,
 		.root = root,
 		.kernel = kernel,
+		.now = time(NULL),
 	};
 }
 

@@ -9,7 +9,7 @@
 
 #include "cli/commands.h"
 #include "cli/dkms_call.h"
-#include "cli/key_file.h"
+#include "cli/keys.h"
 #include "cli/report.h"
 #include "core/cert.h"
 #include "core/module.h"
@@ -26,6 +26,7 @@ struct job {
 	bool only_trailer;  /* -D: message, information block and marker, instead of the module */
 	bool key_id;	    /* -k */
 	const char *signature, *hash, *key, *cert, *module, *dest;
+	const struct ks_key_place *own; /* where key and cert are from, if not from the caller */
 };
 
 static int usage(const char *program, bool kmodsign)
@@ -67,12 +68,16 @@ static bool write_beside(const char *path, const char *suffix, struct ks_view co
 static bool open_signer(const struct job *job, struct ks_signer **signer, struct ks_error *err)
 {
 	struct key_file file = { .key = job->key, .cert = job->cert, .guard = KEY_GUARD_WARN };
-	KS_IDENTITY identity = { 0 };
-	struct ks_signer_spec spec = {
-		.identity = &identity, .count = 1, .hash = job->hash, .key_id = job->key_id
-	};
+	KEYS keys = { 0 };
+	struct ks_signer_spec spec = { .identity = keys.item,
+				       .hash = job->hash,
+				       .key_id = job->key_id };
 
-	return key_file_open(&file, &identity, err) && ks_signer_open(signer, &spec, err);
+	if (!keys_add(&keys, &file, "the command line", err) ||
+	    (job->own && !keys_add_previous(&keys, job->own, KEY_GUARD_WARN, err)))
+		return false;
+	spec.count = keys.count;
+	return ks_signer_open(signer, &spec, err);
 }
 
 static bool make_message(const struct job *job, const struct ks_module *m, struct ks_buf *message,
@@ -187,6 +192,7 @@ static bool run_for_dkms(struct job *job, const char *kernel, struct ks_error *e
 	if (own.key) {
 		job->key = own.key;
 		job->cert = own.cert;
+		job->own = &own;
 	}
 	return run(job, err) &&
 	       dkms_call_check(job->dest ? job->dest : job->module, job->cert, err);

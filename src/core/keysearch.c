@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "core/grace.h"
+#include "core/keystore.h"
 
 enum { KHASH_LIMIT = 256 }; /* bytes of a khash file: one word */
 
@@ -52,19 +54,45 @@ static bool set_in(struct ks_key_place *p, const char *root, const char *dir, co
 	       set(p, root, key_path, cert_path, why, err);
 }
 
-static bool use_names(struct ks_key_place *p, const struct ks_key_names *names, const char *root,
+/* STORE's other keys, that sign at NOW. */
+static bool list_previous(const char *root, const char *store, time_t now, struct ks_strings *dirs,
+			  struct ks_error *err)
+{
+	KS_GRACE grace = { 0 };
+	KS_STRING current = NULL;
+
+	if (!ks_string_print(&current, err, "%s/current", store) ||
+	    !ks_grace_read(root, current, now, &grace, err))
+		return false;
+	for (size_t i = 0; i < grace.count; i++) {
+		KS_STRING dir = NULL;
+
+		if (!ks_string_print(&dir, err, "%s/%s", store, grace.item[i].name) ||
+		    !ks_strings_add(dirs, dir, err))
+			return false;
+	}
+	return true;
+}
+
+static bool set_store(struct ks_key_place *p, const char *root, const char *store, time_t now,
 		      const char *why, struct ks_error *err)
 {
 	KS_STRING current = NULL;
 
+	return ks_string_print(&current, err, "%s/current", store) &&
+	       set_in(p, root, current, KS_KEYSTORE_KEY, KS_KEYSTORE_CERT, why, err) &&
+	       list_previous(root, store, now, &p->previous, err);
+}
+
+static bool use_names(struct ks_key_place *p, const struct ks_keysearch *s,
+		      const struct ks_key_names *names, const char *root, const char *why,
+		      struct ks_error *err)
+{
 	if (names->key)
 		return set(p, root, names->key, names->cert ? names->cert : names->key, why, err);
 	if (names->cert)
 		return ks_fail(err, KS_ERR_USAGE, "%s names a certificate without a key", why);
-	if (!names->store)
-		return true;
-	return ks_string_print(&current, err, "%s/current", names->store) &&
-	       set_in(p, root, current, "signing_key.pem", "signing_crt.crt", why, err);
+	return !names->store || set_store(p, root, names->store, s->now, why, err);
 }
 
 static bool use_if_there(struct ks_key_place *p, const char *root, const char *dir, const char *key,
@@ -79,15 +107,29 @@ static bool use_if_there(struct ks_key_place *p, const char *root, const char *d
 	return !is_there(root, path) || set_in(p, root, dir, key, cert, why, err);
 }
 
-static bool use_kernel(struct ks_key_place *p, const struct ks_keysearch *s, const char *dir,
-		       const char *key, const char *cert, struct ks_error *err)
-{
-	KS_STRING path = NULL;
+static const char of_kernel[] = "the kernel's own key";
 
-	if (!s->kernel)
+static bool use_own_store(struct ks_key_place *p, const struct ks_keysearch *s,
+			  struct ks_error *err)
+{
+	KS_STRING store = NULL;
+	KS_STRING key = NULL;
+
+	if (p->key || !s->kernel)
 		return true;
-	return ks_string_print(&path, err, "%s/%s", s->kernel->dir, dir) &&
-	       use_if_there(p, s->root, path, key, cert, "the kernel's own key", err);
+	return ks_string_print(&store, err, "%s/build/certs-local", s->kernel->dir) &&
+	       ks_string_print(&key, err, "%s/current/" KS_KEYSTORE_KEY, store) &&
+	       (!is_there(s->root, key) || set_store(p, s->root, store, s->now, of_kernel, err));
+}
+
+static bool use_build_tree(struct ks_key_place *p, const struct ks_keysearch *s,
+			   struct ks_error *err)
+{
+	KS_STRING dir = NULL;
+
+	return !s->kernel || (ks_string_print(&dir, err, "%s/build/certs", s->kernel->dir) &&
+			      use_if_there(p, s->root, dir, "signing_key.pem", "signing_key.x509",
+					   of_kernel, err));
 }
 
 static bool use_machine_key(struct ks_key_place *p, const struct ks_keysearch *s,
@@ -102,15 +144,14 @@ static bool use_machine_key(struct ks_key_place *p, const struct ks_keysearch *s
 
 static bool find_key(const struct ks_keysearch *s, struct ks_key_place *p, struct ks_error *err)
 {
-	if (!use_names(p, &s->option, NULL, "the command line", err) ||
-	    (!p->key && !use_names(p, &s->environment, NULL, "the environment", err)) ||
-	    (!p->key && !use_names(p, &s->config, s->root, "the configuration file", err)) ||
-	    !use_kernel(p, s, "build/certs-local/current", "signing_key.pem", "signing_crt.crt",
-			err))
+	if (!use_names(p, s, &s->option, NULL, "the command line", err) ||
+	    (!p->key && !use_names(p, s, &s->environment, NULL, "the environment", err)) ||
+	    (!p->key && !use_names(p, s, &s->config, s->root, "the configuration file", err)) ||
+	    !use_own_store(p, s, err))
 		return false;
 	if (!p->key && !s->no_machine_keys && !use_machine_key(p, s, err))
 		return false;
-	if (!use_kernel(p, s, "build/certs", "signing_key.pem", "signing_key.x509", err))
+	if (!use_build_tree(p, s, err))
 		return false;
 	return p->key ||
 	       ks_fail(err, KS_ERR_MISSING,
@@ -183,18 +224,34 @@ bool ks_keysearch(const struct ks_keysearch *search, struct ks_key_place *place,
 
 /* Certificates */
 
-static bool name_cert(const struct ks_key_names *names, struct ks_strings *paths,
+/* Of what a store signs with; ROOT as for the search. */
+static bool add_store(const char *root, const char *store, time_t now, struct ks_strings *paths,
 		      struct ks_error *err)
 {
+	KS_STRINGS dirs = { 0 };
 	KS_STRING path = NULL;
 
+	if (!ks_string_print(&path, err, "%s/current/" KS_KEYSTORE_CERT, store) ||
+	    !ks_strings_add(paths, path, err) || !list_previous(root, store, now, &dirs, err))
+		return false;
+	for (size_t i = 0; i < dirs.count; i++) {
+		KS_STRING cert = NULL;
+
+		if (!ks_string_print(&cert, err, "%s/" KS_KEYSTORE_CERT, dirs.item[i]) ||
+		    (is_there(root, cert) && !ks_strings_add(paths, cert, err)))
+			return false;
+	}
+	return true;
+}
+
+static bool name_cert(const char *root, const struct ks_key_names *names, time_t now,
+		      struct ks_strings *paths, struct ks_error *err)
+{
 	if (names->cert)
 		return ks_strings_add(paths, names->cert, err);
 	if (names->key)
 		return ks_strings_add(paths, names->key, err);
-	return !names->store ||
-	       (ks_string_print(&path, err, "%s/current/signing_crt.crt", names->store) &&
-		ks_strings_add(paths, path, err));
+	return !names->store || add_store(root, names->store, now, paths, err);
 }
 
 static bool add_if_there(const struct ks_keysearch *s, const char *dir, const char *cert,
@@ -206,13 +263,23 @@ static bool add_if_there(const struct ks_keysearch *s, const char *dir, const ch
 	       (!is_there(s->root, path) || ks_strings_add(paths, path, err));
 }
 
+static bool add_own_store(const struct ks_keysearch *s, struct ks_strings *paths,
+			  struct ks_error *err)
+{
+	KS_STRING store = NULL;
+	KS_STRING cert = NULL;
+
+	return ks_string_print(&store, err, "%s/build/certs-local", s->kernel->dir) &&
+	       ks_string_print(&cert, err, "%s/current/" KS_KEYSTORE_CERT, store) &&
+	       (!is_there(s->root, cert) || add_store(s->root, store, s->now, paths, err));
+}
+
 static bool find_certs(const struct ks_keysearch *s, struct ks_strings *paths, struct ks_error *err)
 {
 	const char *dir = s->kernel ? s->kernel->dir : NULL;
 
-	if (dir &&
-	    (!add_if_there(s, dir, "/build/certs-local/current/signing_crt.crt", paths, err) ||
-	     !add_if_there(s, dir, "/build/certs/signing_key.x509", paths, err)))
+	if (dir && (!add_own_store(s, paths, err) ||
+		    !add_if_there(s, dir, "/build/certs/signing_key.x509", paths, err)))
 		return false;
 	for (size_t i = 0; i < sizeof(owner_keys) / sizeof(*owner_keys); i++)
 		if (!add_if_there(s, "", owner_keys[i].cert, paths, err))
@@ -225,13 +292,13 @@ bool ks_certsearch(const struct ks_keysearch *search, struct ks_strings *paths, 
 {
 	*root = NULL;
 	*why = "the environment";
-	if (!name_cert(&search->environment, paths, err))
+	if (!name_cert(NULL, &search->environment, search->now, paths, err))
 		return false;
 	if (paths->count)
 		return true;
 	*root = search->root;
 	*why = "the configuration file";
-	if (!name_cert(&search->config, paths, err))
+	if (!name_cert(search->root, &search->config, search->now, paths, err))
 		return false;
 	if (paths->count)
 		return true;
@@ -244,6 +311,7 @@ void ks_key_place_free(struct ks_key_place *place)
 	free(place->key);
 	free(place->cert);
 	free(place->why);
+	ks_strings_free(&place->previous);
 	free(place->hash);
 	free(place->hash_why);
 	*place = (struct ks_key_place){ 0 };

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where the signing key is: the first of the places that are asked in a fixed order, and the hash
- * to sign with.  Finds names only; nothing is read but `khash' and the kernel's config.
+ * Where the signing key is: the first of the places that are asked in a fixed order, those of its
+ * store that sign with it, and the hash.  Finds names only; nothing is read but `khash', `previous'
+ * (core/grace.h) and the kernel's config.
  */
 #ifndef KS_CORE_KEYSEARCH_H
 #define KS_CORE_KEYSEARCH_H
+
+#include <time.h>
 
 #include "core/kernel.h"
 
@@ -24,6 +27,7 @@ struct ks_keysearch {
 	const char *root;
 	const struct ks_kernel *kernel; /* NULL where no kernel is in question */
 	bool no_machine_keys;		/* pass over the machine owner keys */
+	time_t now;			/* to know which older keys of a store still sign */
 };
 
 struct ks_key_place {
@@ -31,6 +35,8 @@ struct ks_key_place {
 	char *cert;	  /* may be the same file */
 	const char *root; /* both are resolved in: the search's root, or NULL for the host */
 	char *why;	  /* what named it: "the command line", "the key of DKMS", ... */
+	struct ks_strings
+		previous; /* directories of keys that sign as well, laid out as a store's */
 	char *hash;
 	char *hash_why;
 };

@@ -17,6 +17,7 @@
 #include "base/period.h"
 #include "base/temporary.h"
 #include "core/cert.h"
+#include "core/identity.h"
 #include "core/key.h"
 
 enum {
@@ -251,6 +252,14 @@ static bool write_word(int dir, const char *name, const char *word, struct ks_er
 	       write_in(dir, name, 0644, ks_view_of(line, strlen(line)), err);
 }
 
+static bool write_grace(int dir, const struct ks_grace *grace, struct ks_error *err)
+{
+	KS_BUF text = { 0 };
+
+	return !grace->count || (ks_grace_print(grace, &text, err) &&
+				 write_in(dir, KS_GRACE_FILE, 0644, ks_buf_view(&text), err));
+}
+
 static bool write_pair(int dir, EVP_PKEY *key, X509 *cert, const struct ks_key_demand *demand,
 		       struct ks_error *err)
 {
@@ -440,17 +449,54 @@ static bool mark_unused(int dir, struct ks_error *err)
 	return fd >= 0 || ks_fail_errno(err, unused);
 }
 
+/* What is no pair signs nothing, and is not kept; one that could not be looked at may be one. */
+static bool add_current(const struct ks_keystore *store, const char *name,
+			const struct ks_key_demand *demand, struct ks_grace *grace,
+			struct ks_error *err)
+{
+	struct pair pair = { 0 };
+	bool ok = read_pair(store, name, &pair, err) ?
+			  ks_grace_add(grace, name, demand->now + (time_t)demand->keep, err) :
+			  err->code != KS_ERR_SYSTEM || err->sys == ENOENT;
+
+	pair_free(&pair);
+	return ok;
+}
+
+/* The oldest give way where there are too many. */
+static bool find_grace(const struct ks_keystore *store, const struct ks_key_demand *demand,
+		       struct ks_grace *grace, struct ks_error *err)
+{
+	KS_STRING current = NULL;
+
+	if (!demand->keep)
+		return true;
+	if (!ks_keystore_current(store, &current, err) ||
+	    !ks_keystore_grace(store, demand->now, grace, err))
+		return false;
+	if (current && ks_keystore_is_dated(current) &&
+	    !add_current(store, current, demand, grace, err))
+		return false;
+	while (grace->count >= KS_IDENTITIES)
+		ks_grace_drop_first(grace);
+	return true;
+}
+
 static bool make_directory(const struct ks_keystore *store, const char *temporary, EVP_PKEY *key,
 			   X509 *cert, const struct ks_key_demand *demand, struct ks_error *err)
 {
+	KS_GRACE grace = { 0 };
 	KS_FD dir = -1;
 
+	if (!find_grace(store, demand, &grace, err))
+		return false;
 	if (mkdirat(store->dir, temporary, 0755))
 		return ks_fail_errno(err, "make directory");
 	dir = openat(store->dir, temporary, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir < 0)
 		return ks_fail_errno(err, "open");
-	return mark_unused(dir, err) && write_pair(dir, key, cert, demand, err);
+	return mark_unused(dir, err) && write_pair(dir, key, cert, demand, err) &&
+	       write_grace(dir, &grace, err);
 }
 
 static void finish(const struct ks_keystore *store, const char *name)
@@ -514,6 +560,15 @@ bool ks_keystore_add(const struct ks_keystore *store, EVP_PKEY *key, X509 *cert,
 }
 
 /* Old ones */
+
+bool ks_keystore_grace(const struct ks_keystore *store, time_t now, struct ks_grace *grace,
+		       struct ks_error *err)
+{
+	KS_STRING current = NULL;
+
+	return store->dir < 0 || (ks_string_print(&current, err, "%s/current", store->path) &&
+				  ks_grace_read(NULL, current, now, grace, err));
+}
 
 bool ks_keystore_is_dated(const char *name)
 {
@@ -708,26 +763,49 @@ static bool is_elsewhere(int store, int dest, struct ks_error *err)
 	       ks_fail(err, KS_ERR_INPUT, "this is the key store itself");
 }
 
-bool ks_keystore_install(const struct ks_keystore *store, const char *dest, bool public_only,
-			 char **name, struct ks_error *err)
+static bool install_one(const struct ks_keystore *store, const char *dir, const char *name, int to,
+			bool public_only, struct ks_error *err)
 {
-	KS_FD from = -1;
+	KS_FD from = openat(store->dir, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (from >= 0)
+		return copy_directory(from, to, name, public_only, err);
+	ks_fail_errno_at(err, dir, "open");
+	return ks_at(err, store->path);
+}
+
+static bool install_all(const struct ks_keystore *store, const char *current,
+			const struct ks_grace *grace, const char *dest, bool public_only,
+			struct ks_error *err)
+{
 	KS_FD to = -1;
-	bool done;
+	bool ok, done;
+
+	if (!open_dest(dest, &to, err))
+		return false;
+	ok = is_elsewhere(store->dir, to, err) && hold_dest(to, err);
+	for (size_t i = 0; ok && i < grace->count; i++) {
+		const char *name = grace->item[i].name;
+
+		ok = install_one(store, name, name, to, public_only, err);
+	}
+	return (ok && install_one(store, "current", current, to, public_only, err) &&
+		set_link(to, "current", current, &done, err)) ||
+	       ks_at(err, dest);
+}
+
+bool ks_keystore_install(const struct ks_keystore *store, const char *dest, bool public_only,
+			 time_t now, char **name, struct ks_error *err)
+{
+	KS_GRACE grace = { 0 };
+	struct stat st;
 
 	if (!ks_keystore_current(store, name, err))
 		return false;
-	from = openat(store->dir, "current", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (!*name || from < 0) {
-		ks_string_free(name);
-		return ks_fail(err, KS_ERR_MISSING, "%s: no current key; genkeys makes one",
-			       store->path);
-	}
-	if (open_dest(dest, &to, err) &&
-	    ((is_elsewhere(store->dir, to, err) && hold_dest(to, err) &&
-	      copy_directory(from, to, *name, public_only, err) &&
-	      set_link(to, "current", *name, &done, err)) ||
-	     ks_at(err, dest)))
+	if (!*name || fstatat(store->dir, "current", &st, 0) || !S_ISDIR(st.st_mode))
+		ks_fail(err, KS_ERR_MISSING, "%s: no current key; genkeys makes one", store->path);
+	else if (ks_keystore_grace(store, now, &grace, err) &&
+		 install_all(store, *name, &grace, dest, public_only, err))
 		return true;
 	ks_string_free(name);
 	return false;

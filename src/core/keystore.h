@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/strings.h"
+#include "core/grace.h"
 #include "core/keygen.h"
 
 #define KS_KEYSTORE_KEY "signing_key.pem"
@@ -48,6 +49,7 @@ struct ks_key_demand {
 	const struct ks_key_type *type;
 	const char *hash;
 	int64_t refresh; /* seconds from the certificate's notBefore on; base/period.h */
+	int64_t keep;	 /* seconds that the key before a new one goes on signing; 0: it does not */
 	time_t now;
 };
 
@@ -62,11 +64,16 @@ KS_MUST_CHECK bool ks_keystore_due(const struct ks_keystore *store,
 /*
  * Stores a pair in a new directory, named by NOW in UTC with a suffix if that is taken, and then
  * lets `current' lead there.  Everything is synced; until the last step `current' is as it was.
- * *NAME becomes the directory's name.
+ * *NAME becomes the directory's name.  With DEMAND's keep the key until now, and those whose time is
+ * not over, go on signing (core/grace.h).
  */
 KS_MUST_CHECK bool ks_keystore_add(const struct ks_keystore *store, EVP_PKEY *key, X509 *cert,
 				   const struct ks_key_demand *demand, char **name,
 				   struct ks_error *err);
+
+/* Those that go on signing beside the current key, at NOW. */
+KS_MUST_CHECK bool ks_keystore_grace(const struct ks_keystore *store, time_t now,
+				     struct ks_grace *grace, struct ks_error *err);
 
 /* The names of the dated directories, oldest first. */
 KS_MUST_CHECK bool ks_keystore_list(const struct ks_keystore *store, struct ks_strings *names,
@@ -77,12 +84,14 @@ KS_MUST_CHECK bool ks_keystore_remove(const struct ks_keystore *store, const cha
 				      struct ks_error *err);
 
 /*
- * Copies the current directory, modes kept, and then the link `current', into DEST of the host, which
- * is made with its parents if it is not there; older keys in it stay.  PUBLIC_ONLY leaves out every
+ * Copies the directories of the current key and of those that go on signing at NOW, modes kept, and
+ * then the link `current', into DEST of the host, which is made with its parents if it is not there;
+ * older keys in it stay.  PUBLIC_ONLY leaves out every
  * file with a private key.  *NAME becomes the directory's name.  KS_ERR_MISSING without a current.
  */
 KS_MUST_CHECK bool ks_keystore_install(const struct ks_keystore *store, const char *dest,
-				       bool public_only, char **name, struct ks_error *err);
+				       bool public_only, time_t now, char **name,
+				       struct ks_error *err);
 
 /* Lets the link NAME in the directory DEST lead to TARGET, replacing a link that is there. */
 KS_MUST_CHECK bool ks_keystore_link(const char *dest, const char *name, const char *target,

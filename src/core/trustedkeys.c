@@ -21,6 +21,7 @@ static const char keyring[] = "CONFIG_SYSTEM_TRUSTED_KEYRING";
 struct job {
 	const struct ks_keystore *store;
 	const char *name;
+	const struct ks_grace *grace;
 	const char *config; /* canonical path */
 	bool dry_run;
 	struct ks_certs kept;
@@ -127,14 +128,23 @@ static bool load_kept(struct job *job, const char *value, struct ks_error *err)
 
 /* The file that the symbol is to name */
 
-static bool make_bundle(const struct job *job, struct ks_buf *pem, struct ks_error *err)
+static bool add_own(const struct job *job, const char *name, struct ks_buf *pem,
+		    struct ks_error *err)
 {
-	KS_CERTS ours = { 0 };
+	KS_CERTS own = { 0 };
 	KS_STRING path = NULL;
 
-	if (!ks_string_print(&path, err, "%s/%s/" KS_KEYSTORE_CERT, job->store->path, job->name) ||
-	    !ks_certs_load(&ours, NULL, path, err) || !ks_cert_write_pem(ours.item[0], pem, err))
+	return ks_string_print(&path, err, "%s/%s/" KS_KEYSTORE_CERT, job->store->path, name) &&
+	       ks_certs_load(&own, NULL, path, err) && ks_cert_write_pem(own.item[0], pem, err);
+}
+
+static bool make_bundle(const struct job *job, struct ks_buf *pem, struct ks_error *err)
+{
+	if (!add_own(job, job->name, pem, err))
 		return false;
+	for (size_t i = 0; i < job->grace->count; i++)
+		if (!add_own(job, job->grace->item[i].name, pem, err))
+			return false;
 	for (size_t i = 0; i < job->kept.count; i++)
 		if (!ks_cert_write_pem(job->kept.item[i], pem, err))
 			return false;
@@ -190,7 +200,7 @@ static bool choose_value(const struct job *job, char **value, struct ks_error *e
 {
 	KS_BUF pem = { 0 };
 
-	if (!job->kept.count)
+	if (!job->kept.count && !job->grace->count)
 		return ks_string_print(value, err, "%s/%s/" KS_KEYSTORE_KEY, job->store->path,
 				       job->name);
 	return make_bundle(job, &pem, err) && find_bundle(job, ks_buf_view(&pem), value, err);
@@ -219,10 +229,11 @@ static bool update(struct job *job, const struct ks_place *place, struct ks_trus
 		ks_file_replace(place, &st, ks_buf_view(&changed), NULL, err));
 }
 
-bool ks_trusted_keys_set(const struct ks_keystore *store, const char *name, const char *path,
-			 bool dry_run, struct ks_trusted_keys *result, struct ks_error *err)
+bool ks_trusted_keys_set(const struct ks_keystore *store, const char *name,
+			 const struct ks_grace *grace, const char *path, bool dry_run,
+			 struct ks_trusted_keys *result, struct ks_error *err)
 {
-	struct job job = { .store = store, .name = name, .dry_run = dry_run };
+	struct job job = { .store = store, .name = name, .grace = grace, .dry_run = dry_run };
 	KS_PLACE place = KS_PLACE_NONE;
 	bool ok;
 

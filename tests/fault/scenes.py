@@ -363,10 +363,11 @@ def pem_bytes(text, kind):
 class GenkeysScene(Scene):
     """STORE's keys and the config that names them. The names of new keys are those of the minute."""
 
-    def __init__(self, name, tree, argv, modes=0, keeps=False, prunes=()):
+    def __init__(self, name, tree, argv, modes=0, keeps=False, prunes=(), grace=""):
         super().__init__(name, "genkeys", ["genkeys", "--config", "k/config", "--keys", "k/certs-local",
                                            *argv], tree, modes)
-        self.keeps = keeps  # certificates of others that the config named before
+        self.keeps = keeps  # certificates of others that the config named before, or of a key that signs on
+        self.grace = grace  # the name of that key
         self.prunes = prunes  # old keys that go in the end
 
     def rehearse(self, top, state):
@@ -404,11 +405,17 @@ class GenkeysScene(Scene):
                   and not any((path + "/").startswith(key + "/") for key in gone)]
         return faults + [f"{path}: still there" for path in self.prunes if done and path in state]
 
+    def grace_faults(self, state, directory):
+        """What is complete says which key signs on: nobody may find the one without the other."""
+        found = state.get(f"{directory}/previous", ("f", 0, b""))[2]
+        wanted = rb"%s \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\n" % self.grace.encode() if self.grace else b""
+        return [] if re.fullmatch(wanted, found) else [f"{directory}/previous: {found}, lost"]
+
     def faults(self, state, done):
         faults = self.old_faults(state, done)
         new, current = self.new_keys(state), None
         for directory in new:
-            faults += pair_faults(state, directory, "a new key")
+            faults += pair_faults(state, directory, "a new key") + self.grace_faults(state, directory)
         link = state.get("k/certs-local/current")
         if link and link[0] == "l":
             current = f"k/certs-local/{link[1]}"
@@ -438,6 +445,8 @@ def genkeys_scenes(fixtures, modes=0):
     older = [f"k/certs-local/{year}0101-0000" for year in (2018, 2019)]
     files = {path: what for key in older for path, what in below(key, fixtures.pair("rsa")).items()}
     yield GenkeysScene("genkeys-prune", {**rotated, **files}, ["--prune", "2"], modes, prunes=older)
+    yield GenkeysScene("genkeys-grace", rotated, ["--keep-previous", "30d"], modes, keeps=True,
+                       grace="20200101-0000")
     others = config.replace(b'""', b'"others.pem"')
     yield GenkeysScene("genkeys-keep", {**rotated, "k/config": file(others),
                                         "k/others.pem": file(judge.read(fixtures.key["other"][1]))}, [],

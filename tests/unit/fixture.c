@@ -402,7 +402,7 @@ void put_cert_der(struct ks_buf *file, X509 *cert)
 	take(bio, file);
 }
 
-bool spec_open(struct ks_signer **signer, const struct spec *spec, struct ks_error *err)
+bool key_spec_open(struct ks_signer **signer, const struct key_spec *spec, struct ks_error *err)
 {
 	KS_IDENTITY identity = { .key_name = spec->key_name, .cert_name = spec->cert_name };
 	struct ks_signer_spec all = { .identity = &identity,

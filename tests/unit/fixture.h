@@ -104,7 +104,7 @@ void put_cert_pem(struct ks_buf *file, X509 *cert);
 void put_cert_der(struct ks_buf *file, X509 *cert);
 
 /* A signer out of the bytes of files: one key, as a program is given it. */
-struct spec {
+struct key_spec {
 	const char *key_name, *cert_name;
 	struct ks_view key, cert;
 	const char *passphrase;
@@ -112,7 +112,7 @@ struct spec {
 	bool key_id, deterministic;
 };
 
-bool spec_open(struct ks_signer **signer, const struct spec *spec, struct ks_error *err);
+bool key_spec_open(struct ks_signer **signer, const struct key_spec *spec, struct ks_error *err);
 
 /* --- messages ------------------------------------------------------------------------------- */
 

@@ -775,7 +775,7 @@ static void install(const char *dest, bool public_only)
 	KS_STRING name = NULL;
 
 	open_store(&store);
-	assert_ok(ks_keystore_install(&store, dest, public_only, &name, &error));
+	assert_ok(ks_keystore_install(&store, dest, public_only, 0, &name, &error));
 	assert_string_equal(name, NAME);
 }
 
@@ -851,7 +851,8 @@ static void installs_over_files_without_a_gap(void **state)
 		open_store(&store);
 		bad_sync = bad;
 		assert_fails_errno(
-			ks_keystore_install(&store, in_scratch("dest"), false, &name, &error), EIO);
+			ks_keystore_install(&store, in_scratch("dest"), false, 0, &name, &error),
+			EIO);
 		expect_whole_copy("dest");
 	}
 	bad_sync = 0;
@@ -870,7 +871,8 @@ static void installs_all_or_nothing(void **state)
 		open_store(&store);
 		bad_sync = bad;
 		assert_fails_errno(
-			ks_keystore_install(&store, in_scratch("dest"), false, &name, &error), EIO);
+			ks_keystore_install(&store, in_scratch("dest"), false, 0, &name, &error),
+			EIO);
 		assert_int_equal(count_entries(in_scratch("dest")), 0);
 	}
 	bad_sync = 0;
@@ -962,11 +964,11 @@ static void installs_nothing_without_a_key(void **state)
 
 	(void)state;
 	open_store(&store);
-	assert_fails(ks_keystore_install(&store, in_scratch("dest"), false, &name, &error),
+	assert_fails(ks_keystore_install(&store, in_scratch("dest"), false, 0, &name, &error),
 		     KS_ERR_MISSING);
 	assert_says("store");
 	make_link(NAME, in_scratch("store/current"));
-	assert_fails(ks_keystore_install(&store, in_scratch("dest"), false, &name, &error),
+	assert_fails(ks_keystore_install(&store, in_scratch("dest"), false, 0, &name, &error),
 		     KS_ERR_MISSING);
 	assert_int_equal(count_entries(scratch), 1);
 	assert_null(name);
@@ -981,14 +983,14 @@ static void installs_into_directories_alone(void **state)
 	make_store();
 	open_store(&store);
 	write_text(in_scratch("file"), "");
-	assert_false(ks_keystore_install(&store, in_scratch("file"), false, &name, &error));
+	assert_false(ks_keystore_install(&store, in_scratch("file"), false, 0, &name, &error));
 	assert_says("file");
-	assert_false(ks_keystore_install(&store, in_scratch("file/dest"), false, &name, &error));
+	assert_false(ks_keystore_install(&store, in_scratch("file/dest"), false, 0, &name, &error));
 	assert_says("file/dest");
 	/* What is no directory there is not followed either. */
 	make_dirs(in_scratch("elsewhere"));
 	make_link("../elsewhere", in_scratch("dest/" NAME));
-	assert_false(ks_keystore_install(&store, in_scratch("dest"), false, &name, &error));
+	assert_false(ks_keystore_install(&store, in_scratch("dest"), false, 0, &name, &error));
 	assert_says("dest");
 	assert_int_equal(count_entries(in_scratch("elsewhere")), 0);
 }

@@ -52,7 +52,7 @@ static bool use_key(const char *path, bool keep)
 {
 	static const uint8_t image[1000];
 	struct ks_signer *signer = NULL;
-	struct spec spec = { .hash = "sha256", .passphrase = passphrase };
+	struct key_spec spec = { .hash = "sha256", .passphrase = passphrase };
 	KS_BUF file = { 0 };
 	KS_BUF message = { 0 };
 	struct ks_error err;
@@ -61,7 +61,7 @@ static bool use_key(const char *path, bool keep)
 	if (!ks_file_read_path(NULL, path, 1 << 16, &file, &st, &err))
 		return false;
 	spec.key = spec.cert = ks_buf_view(&file);
-	if (!spec_open(&signer, &spec, &err) ||
+	if (!key_spec_open(&signer, &spec, &err) ||
 	    !ks_signer_sign(signer, ks_view_of(image, sizeof(image)), &message, &err))
 		return false;
 	if (keep)

@@ -52,13 +52,13 @@ static struct ks_signer *open_signer(const char *kind, int n, const char *hash)
 	struct ks_signer *opened = NULL;
 	KS_BUF key = { 0 };
 	KS_BUF cert = { 0 };
-	struct spec spec = { .key_name = "k", .cert_name = "c", .hash = hash };
+	struct key_spec spec = { .key_name = "k", .cert_name = "c", .hash = hash };
 
 	put_key_pem(&key, identity(kind, n)->key, NULL);
 	put_cert_pem(&cert, identity(kind, n)->cert);
 	spec.key = ks_buf_view(&key);
 	spec.cert = ks_buf_view(&cert);
-	assert_ok(spec_open(&opened, &spec, &error));
+	assert_ok(key_spec_open(&opened, &spec, &error));
 	return opened;
 }
 

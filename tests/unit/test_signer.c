@@ -22,7 +22,7 @@ static const struct ks_view image = { (const uint8_t *)"the image of a module", 
 /* Key and certificate of an identity as files, and a specification that names them. */
 struct files {
 	struct ks_buf key, cert;
-	struct spec spec;
+	struct key_spec spec;
 };
 
 #define FILES __attribute__((cleanup(free_files))) struct files
@@ -39,28 +39,28 @@ static struct files files_of(const char *kind, const char *hash)
 
 	put_key_pem(&f.key, identity(kind, 1)->key, NULL);
 	put_cert_pem(&f.cert, identity(kind, 1)->cert);
-	f.spec = (struct spec){ .key_name = "my.key",
-				.cert_name = "my.crt",
-				.key = ks_buf_view(&f.key),
-				.cert = ks_buf_view(&f.cert),
-				.hash = hash };
+	f.spec = (struct key_spec){ .key_name = "my.key",
+				    .cert_name = "my.crt",
+				    .key = ks_buf_view(&f.key),
+				    .cert = ks_buf_view(&f.cert),
+				    .hash = hash };
 	return f;
 }
 
-static void cannot_open(const struct spec *spec, enum ks_code code, const char *says)
+static void cannot_open(const struct key_spec *spec, enum ks_code code, const char *says)
 {
 	struct ks_signer *signer = (struct ks_signer *)(uintptr_t)1;
 
-	assert_fails(spec_open(&signer, spec, &error), code);
+	assert_fails(key_spec_open(&signer, spec, &error), code);
 	assert_null(signer);
 	assert_says(says);
 }
 
-static struct ks_signer *open_signer(const struct spec *spec)
+static struct ks_signer *open_signer(const struct key_spec *spec)
 {
 	struct ks_signer *signer = NULL;
 
-	assert_ok(spec_open(&signer, spec, &error));
+	assert_ok(key_spec_open(&signer, spec, &error));
 	assert_int_equal(ERR_peek_error(), 0);
 	return signer;
 }
@@ -280,7 +280,7 @@ static void key_and_certificate_in_one_file_and_in_der(void **state)
 	KS_BUF both = { 0 };
 	KS_BUF key = { 0 };
 	KS_BUF cert = { 0 };
-	struct spec spec = { .key_name = "my.key", .cert_name = "my.key", .hash = "sha256" };
+	struct key_spec spec = { .key_name = "my.key", .cert_name = "my.key", .hash = "sha256" };
 
 	(void)state;
 	put_key_pem(&both, identity("P-256", 1)->key, NULL);
@@ -299,7 +299,7 @@ static void errors_name_the_file(void **state)
 {
 	FILES f = files_of("P-256", "sha256");
 	FILES other = files_of("P-384", "sha256");
-	struct spec spec = f.spec;
+	struct key_spec spec = f.spec;
 
 	(void)state;
 	spec.key = ks_view_of("", 0);
@@ -398,11 +398,11 @@ static void keys_that_cannot_sign_modules(void **state)
 	cert = make_cert(small, &(struct cert_spec){ .cn = "small" });
 	put_key_pem(&rsa.key, small, NULL);
 	put_cert_pem(&rsa.cert, cert);
-	rsa.spec = (struct spec){ .key_name = "my.key",
-				  .cert_name = "my.crt",
-				  .key = ks_buf_view(&rsa.key),
-				  .cert = ks_buf_view(&rsa.cert),
-				  .hash = "sha512" };
+	rsa.spec = (struct key_spec){ .key_name = "my.key",
+				      .cert_name = "my.crt",
+				      .key = ks_buf_view(&rsa.key),
+				      .cert = ks_buf_view(&rsa.cert),
+				      .hash = "sha512" };
 	cannot_open(&rsa.spec, KS_ERR_UNSUPPORTED, "sha512");
 }
 
@@ -428,11 +428,11 @@ static void keys_that_no_kernel_verifies(void **state)
 	(void)state;
 	put_key_pem(&f.key, key, NULL);
 	put_cert_pem(&f.cert, cert);
-	f.spec = (struct spec){ .key_name = "my.key",
-				.cert_name = "my.crt",
-				.key = ks_buf_view(&f.key),
-				.cert = ks_buf_view(&f.cert),
-				.hash = "sha256" };
+	f.spec = (struct key_spec){ .key_name = "my.key",
+				    .cert_name = "my.crt",
+				    .key = ks_buf_view(&f.key),
+				    .cert = ks_buf_view(&f.cert),
+				    .hash = "sha256" };
 	cannot_open(&f.spec, KS_ERR_UNSUPPORTED, "RSA-PSS");
 }
 
@@ -495,7 +495,7 @@ static void ecdsa_with_every_hash(void **state)
 		KS_BUF message = { 0 };
 
 		if (strncmp(hashes[i / 2], "sha3-", 5) == 0 &&
-		    !spec_open(&signer, &f.spec, &error)) {
+		    !key_spec_open(&signer, &f.spec, &error)) {
 			assert_int_equal(error.code, KS_ERR_UNSUPPORTED);
 			assert_says(hashes[i / 2]);
 			assert_null(signer);

@@ -57,6 +57,8 @@ static void write_config(const char *path, const char *value)
 	write_text(path, text);
 }
 
+static const struct ks_grace no_grace;
+
 static void expect_config(const char *path, const char *value)
 {
 	KS_STRING text = NULL;
@@ -72,7 +74,7 @@ static void set(const struct ks_keystore *store, const char *name, const char *c
 {
 	struct ks_trusted_keys result;
 
-	assert_ok(ks_trusted_keys_set(store, name, config, false, &result, &error));
+	assert_ok(ks_trusted_keys_set(store, name, &no_grace, config, false, &result, &error));
 	assert_string_equal(result.value, value);
 	assert_int_equal(result.kept, kept);
 	assert_int_equal(result.changed, changed);
@@ -365,9 +367,9 @@ static void refuse(const struct ks_keystore *store, const char *value, enum ks_c
 	write_config(CONFIG, value);
 	before = stat_of(CONFIG);
 	for (int dry = 0; dry < 2; dry++) {
-		assert_fails(
-			ks_trusted_keys_set(store, dry ? NULL : NAME, CONFIG, dry, &result, &error),
-			code);
+		assert_fails(ks_trusted_keys_set(store, dry ? NULL : NAME, &no_grace, CONFIG, dry,
+						 &result, &error),
+			     code);
 		assert_says("config");
 		assert_says("CONFIG_SYSTEM_TRUSTED_KEYS");
 	}
@@ -409,11 +411,12 @@ static void a_config_that_is_none(void **state)
 
 	(void)state;
 	open_store(&store);
-	assert_fails_errno(ks_trusted_keys_set(&store, NAME, CONFIG, false, &result, &error),
-			   ENOENT);
+	assert_fails_errno(
+		ks_trusted_keys_set(&store, NAME, &no_grace, CONFIG, false, &result, &error),
+		ENOENT);
 	assert_says("config");
 	make_dirs(CONFIG);
-	assert_fails(ks_trusted_keys_set(&store, NAME, CONFIG, false, &result, &error),
+	assert_fails(ks_trusted_keys_set(&store, NAME, &no_grace, CONFIG, false, &result, &error),
 		     KS_ERR_INPUT);
 	assert_null(result.value);
 }
@@ -427,12 +430,12 @@ static void a_dry_run_writes_nothing(void **state)
 	open_store(&store);
 	write_foreign(in_scratch("ca.pem"), 0, 1);
 	write_config(CONFIG, in_scratch("ca.pem"));
-	assert_ok(ks_trusted_keys_set(&store, NAME, CONFIG, true, &result, &error));
+	assert_ok(ks_trusted_keys_set(&store, NAME, &no_grace, CONFIG, true, &result, &error));
 	assert_string_equal(result.value, bundle(NAME));
 	assert_int_equal(result.kept, 1);
 	assert_true(result.changed);
 	ks_trusted_keys_free(&result);
-	assert_ok(ks_trusted_keys_set(&store, NULL, CONFIG, true, &result, &error));
+	assert_ok(ks_trusted_keys_set(&store, NULL, &no_grace, CONFIG, true, &result, &error));
 	assert_null(result.value);
 	assert_int_equal(result.kept, 1);
 	expect_config(CONFIG, in_scratch("ca.pem"));
@@ -518,7 +521,7 @@ static void a_path_with_a_newline(void **state)
 	put_key(&store, 0, NAME);
 	write_config(CONFIG, "");
 	error = (struct ks_error){ 0 };
-	assert_false(ks_trusted_keys_set(&store, NAME, CONFIG, false, &result, &error));
+	assert_false(ks_trusted_keys_set(&store, NAME, &no_grace, CONFIG, false, &result, &error));
 	assert_int_equal(error.code, KS_ERR_INPUT);
 	assert_says("newline");
 	expect_config(CONFIG, "");

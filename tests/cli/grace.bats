@@ -1,0 +1,221 @@
+#!/usr/bin/env bats
+# shellcheck shell=bats
+# SPDX-License-Identifier: MIT
+# A rotation with grace: the key before the new one signs, and is trusted, until its time is over.
+
+load common
+
+setup_file() { make_fixtures; }
+
+# A key store beside a config, with one key; the headers of the kernel $V.
+setup() {
+	start_test
+	work=$BATS_TEST_TMPDIR/work
+	store=$work/certs-local
+	headers=$root/usr/src/headers
+	dest=$headers/certs-local
+	mkdir -p "$work" "$headers"
+	ln -s ../../../usr/src/headers "$tree/build"
+	cd "$work" || return
+	printf '%s\n' CONFIG_MODULE_SIG=y 'CONFIG_MODULE_SIG_HASH="sha384"' CONFIG_MODULE_SIG_KEY_TYPE_ECDSA=y >config
+	rotate
+	old=$(current)
+}
+
+rotate() { timeout -k 5 30 "$KERNEL_SIGN" genkeys --refresh always "$@"; }
+current() { readlink "$store/current"; }
+trusted() { sed -n 's/^CONFIG_SYSTEM_TRUSTED_KEYS="\(.*\)"$/\1/p' config; }
+
+# names FILE NAME...: the certificates in the PEM file FILE are those of these keys, in this order.
+names() {
+	local file=$1 name
+	shift
+	python3 -B - "$file" >found <<-'END'
+		import base64, hashlib, re, sys
+		text = open(sys.argv[1]).read()
+		for block in re.findall("-----BEGIN CERTIFICATE-----(.*?)-----END", text, re.S):
+		    print(hashlib.sha256(base64.b64decode(block)).hexdigest())
+	END
+	for name; do
+		sha256sum <"$store/$name/signing_crt.crt" | cut -d' ' -f1
+	done >wanted
+	diff wanted found
+}
+
+# signed_by FILE NAME...: exactly these keys of the store signed it, and each well.
+signed_by() {
+	local file=$1 name
+	shift
+	take_apart "$file"
+	for name; do
+		ks 0 verify --cert "$store/$name/signing_crt.crt" "$file"
+	done
+	[ "$(openssl cms -cmsout -print -inform DER -in "$BATS_TEST_TMPDIR/apart/message" | grep -c 'signatureAlgorithm: *$')" = $# ]
+	for name; do
+		openssl x509 -inform DER -in "$store/$name/signing_crt.crt"
+	done >certs
+	openssl cms -verify -binary -inform DER -in "$BATS_TEST_TMPDIR/apart/message" \
+		-content "$BATS_TEST_TMPDIR/apart/image" -nointern -noverify -certfile certs -out /dev/null
+}
+
+# over DIRECTORY NAME: NAME's time is over, as its current key there says.
+over() { sed -i "s/^$2 .*/$2 2020-01-01T00:00:00Z/" "$1/current/previous"; }
+
+@test "the old key's certificate stays trusted, and its end is said" {
+	run rotate --keep-previous 30d
+	[ "$status" = 0 ]
+	[ "$(current)" != "$old" ]
+	says "^$store/$old: goes on signing until 20[0-9-]*T[0-9:]*Z\$"
+	[[ $(<"$store/current/previous") =~ ^$old\ ([0-9TZ:-]+)$ ]]
+	end=$(date -d "${BASH_REMATCH[1]}" +%s)
+	((end - EPOCHSECONDS > 30 * 86400 - 60 && end - EPOCHSECONDS <= 30 * 86400))
+	[ "$(trusted)" = "$store/$(current)/trusted_keys.pem" ]
+	names "$(trusted)" "$(current)" "$old"
+}
+
+@test "without --keep-previous nothing of the old key stays" {
+	run rotate
+	[ ! -e "$store/current/previous" ]
+	[ "$(trusted)" = "$store/$(current)/signing_key.pem" ]
+	ks 0 install-certs "$dest"
+	[ ! -e "$dest/$old" ]
+}
+
+@test "both keys go into the package, and sign signs with both" {
+	rotate --keep-previous 30d
+	ks 0 install-certs "$dest"
+	[ -f "$dest/$old/signing_key.pem" ]
+	[ "$(readlink "$dest/current")" = "$(current)" ]
+	module extra/a.ko
+	module extra/b.ko.zst
+	ks 0 sign "${here[@]}" -v
+	warns "^kernel-sign: key /.*/$old/signing_key.pem \(from the current key's grace period\)"
+	signed_by "$tree/extra/a.ko" "$(current)" "$old"
+	signed_by "$tree/extra/b.ko.zst" "$(current)" "$old"
+	ks 0 sign "${here[@]}"
+	says '^2 already signed'
+}
+
+@test "when the time is over only the new key signs, and is trusted" {
+	rotate --keep-previous 30d
+	ks 0 install-certs "$dest"
+	module extra/a.ko
+	ks 0 sign "${here[@]}"
+	over "$dest" "$old"
+	ks 0 sign "${here[@]}"
+	says '^1 signed'
+	signed_by "$tree/extra/a.ko" "$(current)"
+	over "$store" "$old"
+	ks 0 genkeys --refresh never
+	not says 'goes on signing'
+	[ "$(trusted)" = "$store/$(current)/signing_key.pem" ]
+	rm -r "$dest"
+	ks 0 install-certs "$dest"
+	[ ! -e "$dest/$old" ]
+}
+
+@test "a run that makes no key keeps what was kept" {
+	rotate --keep-previous 30d
+	before=$(trusted)
+	ks 0 genkeys --refresh never
+	says "^$store/$old: goes on signing until"
+	[ "$(trusted)" = "$before" ]
+	names "$before" "$(current)" "$old"
+}
+
+@test "who is still in grace stays so through the next rotation" {
+	local second
+	rotate --keep-previous 30d
+	second=$(current)
+	rotate --keep-previous 7d
+	[ "$(cut -d' ' -f1 "$store/current/previous" | tr '\n' ' ')" = "$old $second " ]
+	names "$(trusted)" "$(current)" "$old" "$second"
+	over "$store" "$old"
+	rotate --keep-previous 7d
+	not grep -q "^$old " "$store/current/previous"
+}
+
+@test "at most seven sign beside the new one: the oldest give way" {
+	local number
+	for number in 1 2 3 4 5 6 7 8; do
+		rotate -q --keep-previous 30d
+	done
+	[ "$(wc -l <"$store/current/previous")" = 7 ]
+	not grep -q "^$old " "$store/current/previous"
+	module extra/a.ko
+	ks 0 sign "${here[@]}" --keys "$store"
+	[ "$(openssl cms -cmsout -print -inform DER -in <(take_apart "$tree/extra/a.ko" && cat "$BATS_TEST_TMPDIR/apart/message") |
+		grep -c 'signatureAlgorithm: *$')" = 8 ]
+}
+
+@test "keys in grace are not pruned" {
+	rotate --keep-previous 30d
+	run rotate --keep-previous 30d --prune 1
+	[ -d "$store/$old" ]
+	sed -i 's/Z$//; s/ .*/ 2020-01-01T00:00:00Z/' "$store/current/previous"
+	ks 0 genkeys --refresh never --prune 1
+	says "^$store/$old: removed\$"
+	[ ! -e "$store/$old" ]
+}
+
+@test "a key that is named on the command line signs alone" {
+	rotate --keep-previous 30d
+	module extra/a.ko
+	ks 0 sign "${here[@]}" --key "$store/current/signing_key.pem"
+	signed_by "$tree/extra/a.ko" "$(current)"
+	ks 0 sign "${here[@]}" --keys "$store"
+	signed_by "$tree/extra/a.ko" "$(current)" "$old"
+}
+
+@test "verify knows the certificates of both" {
+	rotate --keep-previous 30d
+	ks 0 install-certs "$dest"
+	module extra/a.ko
+	ks 0 sign "${here[@]}" --key "$store/$old/signing_key.pem"
+	ks 0 verify "${here[@]}" a
+	over "$dest" "$old"
+	ks 2 verify "${here[@]}" a
+}
+
+@test "a key in grace that is gone: a warning, and signed is with what there is" {
+	rotate --keep-previous 30d
+	ks 0 install-certs "$dest"
+	rm -r "${dest:?}/$old"
+	module extra/a.ko
+	ks 0 sign "${here[@]}"
+	warns "^kernel-sign: warning: .*/$old/signing_key.pem: .*No such file.*; modules are signed without this key\$"
+	signed_by "$tree/extra/a.ko" "$(current)"
+	rm -r "${store:?}/$old"
+	ks 1 install-certs "$dest"
+	warns ": $old: .*No such file"
+}
+
+@test "a file \`previous' that says something else is an error, and nothing is signed" {
+	local line
+	rotate --keep-previous 30d
+	ks 0 install-certs "$dest"
+	module extra/a.ko
+	before=$(manifest "$tree/extra")
+	for line in "../../etc 2999-01-01T00:00:00Z" "$old" "$old tomorrow" "$old 2999-01-01T00:00:00Z x" "/ 2999-01-01T00:00:00Z"; do
+		echo "$line" >"$dest/current/previous"
+		ks 1 sign "${here[@]}"
+		blames previous "not a key's name"
+	done
+	[ "$(manifest "$tree/extra")" = "$before" ]
+}
+
+@test "--keep-previous wants a span of time" {
+	local span
+	before=$(manifest "$work")
+	for span in always never 11000d soon 0; do
+		ks 2 genkeys --refresh always --keep-previous "$span"
+		warns 'keep-previous'
+	done
+	[ "$(manifest "$work")" = "$before" ]
+}
+
+@test "--dry-run says nothing would sign on that is not there yet" {
+	before=$(manifest "$work")
+	ks 0 genkeys --refresh always --keep-previous 30d --dry-run
+	[ "$(manifest "$work")" = "$before" ]
+}
