@@ -87,7 +87,7 @@ static int run(const struct command *c, int argc, char **argv)
 		print_command_help(c);
 		status = STATUS_DONE;
 	} else if (first < 0) {
-		status = usage;
+		status = first == OPTIONS_USAGE ? usage : failed;
 	} else {
 		status = c->run(args, argc - first, argv + first);
 	}

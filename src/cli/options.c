@@ -138,12 +138,12 @@ int options_parse(const struct option_row *table, void *args, int argc, char **a
 			return 0;
 		if (code == '?') {
 			fprintf(stderr, "Try '%s --help'.\n", argv[0]);
-			return -1;
+			return OPTIONS_USAGE;
 		}
 		row = find_row(table, code);
 		if (!assign(row, args, optarg, &err)) {
 			fprintf(stderr, "%s: --%s: %s\n", argv[0], row->name, err.text);
-			return -1;
+			return err.code == KS_ERR_USAGE ? OPTIONS_USAGE : OPTIONS_FAILED;
 		}
 	}
 	return optind;

@@ -27,10 +27,15 @@ struct option_row {
 	size_t offset; /* in the command's arguments */
 };
 
+enum {
+	OPTIONS_USAGE = -1,  /* wrongly used */
+	OPTIONS_FAILED = -2, /* no memory */
+};
+
 /*
  * Parses ARGV (ARGV[0] names the program in messages) into ARGS.  Returns the index of the first
- * operand, options and operands being told apart wherever they stand; -1 after a wrong usage, which
- * has been reported; 0 if --help was asked for.
+ * operand, options and operands being told apart wherever they stand; 0 if --help was asked for; one
+ * of the above, reported, if they cannot be used.
  */
 int options_parse(const struct option_row *table, void *args, int argc, char **argv);
 

@@ -241,7 +241,8 @@ static bool set_dates(const struct ks_keygen *how, X509 *cert, struct ks_error *
 	    X509_time_adj_ex(X509_getm_notAfter(cert), (int)how->days, 0, &now))
 		return true;
 	ERR_clear_error();
-	return ks_fail(err, KS_ERR_USAGE, "no certificate can be valid for %u days", how->days);
+	ks_fail(err, KS_ERR_USAGE, "no certificate can be valid for %u days", how->days);
+	return ks_openssl_doubt(err);
 }
 
 /* What "keyid" without ":always" comes to in a self-signed certificate, from OpenSSL 3.0 on. */
