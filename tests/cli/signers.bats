@@ -223,3 +223,73 @@ twice_the_same() {
 		fi
 	done
 }
+
+# --- ML-DSA
+
+has_mldsa() { openssl list -public-key-algorithms | grep -q ML-DSA-65; }
+
+# mldsa_holds FILE KEY: its one signature, without attributes, is over the module itself, openssl says.
+mldsa_holds() {
+	take_apart "$1"
+	PYTHONPATH=$BATS_TEST_DIRNAME/../lib python3 -B - "$BATS_TEST_TMPDIR/apart" <<-'END'
+		import sys
+		import forge
+		folder = sys.argv[1]
+		signer, = forge.Message(open(folder + "/message", "rb").read()).signers
+		assert not [node for node in signer.content if node.tag == forge.CONTEXT]
+		open(folder + "/value", "wb").write(forge.signature_value(signer).content)
+	END
+	openssl x509 -in "$KEYS/$2.pem" -noout -pubkey >public.pem
+	openssl pkeyutl -verify -rawin -pubin -inkey public.pem -in apart/image -sigfile apart/value
+}
+
+@test "ML-DSA signs the module itself, without signed attributes, with any hash" {
+	local size hash
+	if ! has_mldsa; then
+		# The same key would open with OpenSSL 3.5: a seed of zeros.
+		{
+			echo '-----BEGIN PRIVATE KEY-----'
+			{
+				printf '\x30\x34\x02\x01\x00\x30\x0b\x06\x09\x60\x86\x48\x01\x65\x03\x04\x03\x11\x04\x22\x80\x20'
+				head -c 32 /dev/zero
+			} | base64
+			echo '-----END PRIVATE KEY-----'
+		} >mldsa.key
+		chmod 600 mldsa.key
+		module extra/a.ko
+		before=$(manifest "$root")
+		ks 1 sign "${here[@]}" --key mldsa.key --cert "$KEYS/rsa.pem"
+		blames mldsa.key 'OpenSSL'
+		[ "$(manifest "$root")" = "$before" ]
+		return
+	fi
+	for size in 44 65 87; do
+		certify "mldsa$size" -newkey "ML-DSA-$size"
+		for hash in sha256 sha512; do
+			module extra/a.ko.xz
+			ks 0 sign "${here[@]}" --key "$KEYS/mldsa$size.key" --cert "$KEYS/mldsa$size.pem" --hash "$hash"
+			mldsa_holds "$tree/extra/a.ko.xz" "mldsa$size"
+			ks 0 verify --cert "$KEYS/mldsa$size.pem" "$tree/extra/a.ko.xz"
+			ks 2 verify --cert "$KEYS/rsa.pem" "$tree/extra/a.ko.xz"
+			ks 0 sign "${here[@]}" --key "$KEYS/mldsa$size.key" --cert "$KEYS/mldsa$size.pem" --hash "$hash"
+			says '^1 already signed'
+		done
+	done
+}
+
+@test "ML-DSA beside RSA in one message; deterministic or not" {
+	local run
+	has_mldsa || return 0
+	certify mldsa -newkey ML-DSA-65
+	for run in 1 2 3 4; do
+		module extra/a.ko
+		[ "$run" -le 2 ] || set -- --deterministic
+		ks 0 sign "${here[@]}" "${key[@]}" --key "$KEYS/mldsa.key" --cert "$KEYS/mldsa.pem" "$@"
+		[ "$(signers "$tree/extra/a.ko")" = 2 ]
+		ks 0 verify --cert "$KEYS/mldsa.pem" "$tree/extra/a.ko"
+		ks 0 verify --cert "$KEYS/rsa.pem" "$tree/extra/a.ko"
+		cp "$tree/extra/a.ko" "run$run"
+	done
+	not cmp -s run1 run2
+	cmp run3 run4
+}

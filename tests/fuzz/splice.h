@@ -86,7 +86,7 @@ static inline void splice_check(const struct ks_splice *splice, const struct ks_
 	if (codec->splicer->reread && !codec->splicer->reread(splice, out, &err))
 		fuzz_broken(err.text, __FILE__, __LINE__);
 	/* A filter that only some kernels know is as good as it was. */
-	MUST(!objection || objection->reading == KS_READS_MAYBE);
+	MUST(!ks_objection_is_weighty(objection) || objection->reading == KS_READS_MAYBE);
 	splice_doubt(splice, codec, out);
 }
 
