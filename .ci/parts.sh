@@ -184,17 +184,19 @@ inside() {
 }
 
 bare_root() {
-	local suite=$1 root=$scratch/bare/$1
+	local suite=$1 root=$scratch/bare/$1 newest=
+	# Of a suite that moves on, the tools of style say something else every few weeks.
+	[ "$suite" != sid ] || newest='MAKEFLAGS=KS_STYLE= '
 	step "$suite: debootstrap" debootstrap --variant=minbase "$suite" "$root" "$2"
 	cp -a "$scratch/tree" "$root/kernel-sign"
 	step "$suite: ./bootstrap demo" inside "$root" './bootstrap demo'
-	inside "$root" './bootstrap check' || echo "$suite: ./bootstrap check ends with status $?"
+	inside "$root" "$newest./bootstrap check" || echo "$suite: ./bootstrap check ends with status $?"
 	step "$suite: ./bootstrap check ran tests" test -f "$root/kernel-sign/test-suite.log"
 	automake_results "$suite" "$root/kernel-sign"
 }
 
 part_bare() {
-	local mirror suite suites=(bookworm trixie) workers=()
+	local mirror suite suites=(bookworm trixie sid) workers=()
 	need debootstrap debian-archive-keyring
 	mirror=$(archive_mirror)
 	mkdir "$scratch/bare"

@@ -374,8 +374,7 @@ int sign_or_unsign(struct sign_args *args, bool unsign, int operands, char **ope
 		report_warning("--stack and --recompress contradict each other");
 		return STATUS_USAGE;
 	}
-	if (!request_check_keys(&args->key) ||
-	    !request_complete(&args->request, operands, operand))
+	if (!request_check_keys(&args->key) || !request_complete(&args->request, operands, operand))
 		return STATUS_USAGE;
 	if (!may_touch_all(args))
 		return STATUS_FAILED;

@@ -14,11 +14,13 @@
 
 #define KS_GRACE_FILE "previous"
 
+struct ks_grace_key {
+	char *name;
+	time_t until;
+};
+
 struct ks_grace {
-	struct ks_grace_key {
-		char *name;
-		time_t until;
-	} * item;
+	struct ks_grace_key *item;
 	size_t count;
 };
 

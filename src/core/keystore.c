@@ -265,13 +265,13 @@ static bool write_pair(int dir, EVP_PKEY *key, X509 *cert, const struct ks_key_d
 {
 	KS_BUF both = { 0 };
 	KS_BUF der = { 0 };
-	struct ks_view private;
+	struct ks_view alone;
 
 	/* Room enough that no copy of the key is left behind by growing. */
 	if (!ks_buf_reserve(&both, 64 << 10, err) || !ks_key_write_pem(key, &both, err))
 		return false;
-	private = ks_buf_view(&both);
-	if (!write_in(dir, "signing_prv.pem", 0600, private, err))
+	alone = ks_buf_view(&both);
+	if (!write_in(dir, "signing_prv.pem", 0600, alone, err))
 		return false;
 	return ks_cert_write_pem(cert, &both, err) && ks_cert_write_der(cert, &der, err) &&
 	       write_in(dir, KS_KEYSTORE_KEY, 0600, ks_buf_view(&both), err) &&

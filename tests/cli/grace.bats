@@ -136,8 +136,8 @@ over() { sed -i "s/^$2 .*/$2 2020-01-01T00:00:00Z/" "$1/current/previous"; }
 }
 
 @test "at most seven sign beside the new one: the oldest give way" {
-	local number
-	for number in 1 2 3 4 5 6 7 8; do
+	local _
+	for _ in 1 2 3 4 5 6 7 8; do
 		rotate -q --keep-previous 30d
 	done
 	[ "$(wc -l <"$store/current/previous")" = 7 ]

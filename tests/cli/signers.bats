@@ -70,14 +70,17 @@ holds() {
 }
 
 @test "fewer, more and other keys sign anew" {
-	local set
-	three=("${two[@]}" --key "$KEYS/other.key" --cert "$KEYS/other.pem")
-	others=("${two[@]:0:4}" --key "$KEYS/other.key" --cert "$KEYS/other.pem" --hash sha256)
+	local set other=(--key "$KEYS/other.key" --cert "$KEYS/other.pem")
 	module extra/a.ko
 	ks 0 sign "${here[@]}" "${key[@]}"
 	for set in two key three two others two; do
-		declare -n keys=$set
-		ks 0 sign "${here[@]}" "${keys[@]}"
+		case $set in
+		two) set -- "${two[@]}" ;;
+		key) set -- "${key[@]}" ;;
+		three) set -- "${two[@]}" "${other[@]}" ;;
+		others) set -- "${two[@]:0:4}" "${other[@]}" --hash sha256 ;;
+		esac
+		ks 0 sign "${here[@]}" "$@"
 		says '^1 signed, 0 failed'
 		case $set in
 		key) is_signed "$tree/extra/a.ko" ;;
