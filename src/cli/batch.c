@@ -136,6 +136,12 @@ static struct ks_confine *start_confinement(const struct batch *batch)
 
 	if (batch->request->no_confine)
 		return NULL;
+	if (batch->elsewhere) {
+		if (verbose)
+			report_warning("modules are read by threads that are not confined: the key "
+				       "is on a token or in a TPM");
+		return NULL;
+	}
 	if (ks_confine_start(&confine, batch->writes, &means, &err) &&
 	    allow(confine, batch, &err)) {
 		if (verbose)

@@ -10,6 +10,7 @@ struct batch {
 	const struct ks_modules *modules;
 	const struct request *request; /* threads, and whether and where they are confined */
 	bool writes;		       /* modules are replaced, not read only */
+	bool elsewhere; /* signatures come from a token or a TPM: no thread can be confined */
 	const struct ks_strings *more; /* other files that work has to open, or NULL */
 	const char *verb;	       /* for the progress line: "signing" */
 

@@ -6,6 +6,7 @@
 
 #include "cli/batch.h"
 #include "cli/cmd_sign.h"
+#include "cli/pin.h"
 #include "cli/report.h"
 #include "core/dkms.h"
 
@@ -216,6 +217,8 @@ static int run_batch(struct run *run)
 	struct batch batch = { .modules = run->modules,
 			       .request = &run->args->request,
 			       .writes = !run->args->dry_run,
+			       .elsewhere =
+				       run->how.signer && ks_signer_is_elsewhere(run->how.signer),
 			       .more = &run->copies,
 			       .verb = run->unsign ? "unsigning" : "signing",
 			       .work = work,
@@ -374,7 +377,9 @@ int sign_or_unsign(struct sign_args *args, bool unsign, int operands, char **ope
 		report_warning("--stack and --recompress contradict each other");
 		return STATUS_USAGE;
 	}
-	if (!request_check_keys(&args->key) || !request_complete(&args->request, operands, operand))
+	if (!request_check_keys(&args->key) ||
+	    !request_complete(&args->request, operands, operand) ||
+	    !pin_use(args->key.pin_file, args->key.pin_fd))
 		return STATUS_USAGE;
 	if (!may_touch_all(args))
 		return STATUS_FAILED;

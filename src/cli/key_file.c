@@ -11,6 +11,7 @@
 #include "core/cert.h"
 #include "core/key.h"
 #include "core/secret.h"
+#include "core/token.h"
 
 enum { LIMIT = 1 << 20 }; /* bytes */
 
@@ -23,10 +24,6 @@ static bool read_file(const char *root, const char *path, struct bytes *bytes, s
 {
 	KS_PLACE place = KS_PLACE_NONE;
 
-	if (strncmp(path, "pkcs11:", strlen("pkcs11:")) == 0) {
-		ks_fail(err, KS_ERR_UNSUPPORTED, "this version cannot use keys on tokens");
-		return ks_at(err, path);
-	}
 	if (!ks_place_find(&place, root, path, err) ||
 	    !ks_file_read(&place, LIMIT, &bytes->content, &bytes->st, err))
 		return ks_at(err, path);
@@ -91,36 +88,81 @@ static void warn_dates(const char *path, const X509 *cert)
 			state == KS_CERT_EXPIRED ? "has expired" : "is not valid yet");
 }
 
-static bool parse_both(const struct key_file *file, const struct bytes *key,
-		       const struct bytes *cert, struct ks_identity *identity, struct ks_error *err)
+/* Names as they may be said: a PIN can stand in a URI. */
+static bool name_both(const struct key_file *file, struct ks_identity *identity,
+		      struct ks_error *err)
 {
 	identity->key_name = file->key;
 	identity->cert_name = file->cert;
-	if (!ks_key_parse(ks_buf_view(&key->content), pin_get(), &identity->key, err))
-		return ks_at(err, file->key);
-	if (!ks_cert_parse(ks_buf_view(&cert->content), &identity->cert, err))
-		return ks_at(err, file->cert);
-	warn_dates(file->cert, identity->cert);
+	if (!ks_token_redact(file->key, &identity->shown[0], err) ||
+	    !ks_token_redact(file->cert, &identity->shown[1], err))
+		return false;
+	if (identity->shown[0])
+		identity->key_name = identity->shown[0];
+	if (identity->shown[1])
+		identity->cert_name = identity->shown[1];
 	return true;
 }
 
-static bool open_both(const struct key_file *file, struct bytes *key, struct bytes *cert,
+static bool parse_key(const struct key_file *file, const struct ks_passphrase *pin,
 		      struct ks_identity *identity, struct ks_error *err)
 {
-	return read_file(file->root, file->key, key, err) &&
-	       check_exposure(file->key, key, file->guard, err) &&
-	       read_file(file->root, file->cert, cert, err) &&
-	       parse_both(file, key, cert, identity, err);
+	struct bytes key = { 0 };
+	bool ok = read_file(file->root, file->key, &key, err) &&
+		  check_exposure(file->key, &key, file->guard, err);
+
+	if (ok) {
+		struct ks_view view = ks_buf_view(&key.content);
+		bool both = strcmp(file->key, file->cert) == 0 && ks_key_is_pkcs12(view);
+
+		ok = ks_key_open(view, pin, &identity->key, both ? &identity->cert : NULL, err) ||
+		     ks_at(err, file->key);
+	}
+	ks_buf_free(&key.content);
+	return ok;
+}
+
+static bool open_key(const struct key_file *file, struct ks_identity *identity,
+		     struct ks_error *err)
+{
+	struct ks_passphrase pin = pin_for(identity->key_name);
+
+	if (!ks_token_is_uri(file->key))
+		return parse_key(file, &pin, identity, err);
+	return ks_token_key(file->key, &pin, &identity->key, err) || ks_at(err, identity->key_name);
+}
+
+static bool parse_cert(const struct key_file *file, struct ks_identity *identity,
+		       struct ks_error *err)
+{
+	struct bytes cert = { 0 };
+	bool ok = read_file(file->root, file->cert, &cert, err) &&
+		  (ks_cert_parse(ks_buf_view(&cert.content), &identity->cert, err) ||
+		   ks_at(err, file->cert));
+
+	ks_buf_free(&cert.content);
+	return ok;
+}
+
+static bool open_cert(const struct key_file *file, struct ks_identity *identity,
+		      struct ks_error *err)
+{
+	struct ks_passphrase pin = pin_for(identity->cert_name);
+
+	if (identity->cert)
+		return true;
+	if (!ks_token_is_uri(file->cert))
+		return parse_cert(file, identity, err);
+	return ks_token_cert(file->cert, &pin, identity->key, &identity->cert, err) ||
+	       ks_at(err, identity->cert_name);
 }
 
 bool key_file_open(const struct key_file *file, struct ks_identity *identity, struct ks_error *err)
 {
-	struct bytes key = { 0 }, cert = { 0 };
-	bool ok;
-
 	ks_secret_hold();
-	ok = open_both(file, &key, &cert, identity, err);
-	ks_buf_free(&key.content);
-	ks_buf_free(&cert.content);
-	return ok;
+	if (!name_both(file, identity, err) || !open_key(file, identity, err) ||
+	    !open_cert(file, identity, err))
+		return false;
+	warn_dates(identity->cert_name, identity->cert);
+	return true;
 }

@@ -14,8 +14,8 @@ enum key_guard {
 
 struct key_file {
 	const char *root; /* both are looked for inside; NULL for the host */
-	const char *key;
-	const char *cert; /* may be the same file */
+	const char *key;  /* or a URI, see core/token.h: who else may get at it is then not asked */
+	const char *cert; /* the same; may be the same file, or the same URI */
 	enum key_guard guard;
 };
 

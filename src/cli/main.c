@@ -13,6 +13,7 @@
 #include "cli/scripts.h"
 #include "cli/sign_file.h"
 #include "core/secret.h"
+#include "core/token.h"
 
 static const char *base_name(const char *path)
 {
@@ -69,6 +70,7 @@ int main(int argc, char **argv)
 	mallopt(M_MMAP_THRESHOLD, 2 << 20);
 	mallopt(M_TRIM_THRESHOLD, 4 << 20);
 	status = run(argc, argv);
+	ks_token_close();
 	pin_wipe();
 	return report_end(status);
 }

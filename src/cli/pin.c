@@ -1,12 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/pin.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/strings.h"
+#include "cli/report.h"
+#include "cli/tty.h"
+#include "core/secret.h"
+#include "core/token.h"
 
 #define VARIABLE "KBUILD_SIGN_PIN"
+#define CREDENTIAL "kernel-sign.pin"
 
-static char *pin;
+enum { LIMIT = 4096 }; /* bytes; OpenSSL takes 1024 */
+
+static struct {
+	const char *file; /* of --pin-file */
+	int fd;		  /* of --pin-fd, or -1 */
+	bool options;	  /* there are such options */
+	char *variable;	  /* of KBUILD_SIGN_PIN */
+
+	char *text; /* once it is known */
+	char *source;
+} pin = { .fd = -1 };
 
 void pin_take(void)
 {
@@ -14,20 +35,172 @@ void pin_take(void)
 
 	if (!value)
 		return;
-	pin = strdup(value);
+	pin.variable = strdup(value);
 	explicit_bzero(value, strlen(value));
 	unsetenv(VARIABLE);
 }
 
-const char *pin_get(void)
+static bool is_number(const char *text)
 {
-	return pin;
+	return text[0] && strlen(text) < 6 && strspn(text, "0123456789") == strlen(text);
+}
+
+/* Out of the way of those that are opened from now on, and of children. */
+static bool use_fd(const char *text)
+{
+	int number = is_number(text) ? atoi(text) : -1;
+
+	pin.fd = number < 0 ? -1 : fcntl(number, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (pin.fd < 0) {
+		report_warning("--pin-fd: '%s' is no open file descriptor", text);
+		return false;
+	}
+	if (number > STDERR_FILENO)
+		close(number);
+	return true;
+}
+
+bool pin_use(const char *file, const char *fd)
+{
+	pin.options = true;
+	pin.file = file;
+	if (file && fd) {
+		report_warning("--pin-file and --pin-fd cannot be combined");
+		return false;
+	}
+	return !fd || use_fd(fd);
+}
+
+/* The first line; the buffer is wiped by who owns it. */
+static bool take_line(struct ks_buf *bytes, const char *source, struct ks_error *err)
+{
+	const uint8_t *end = memchr(bytes->data, '\n', bytes->len);
+	size_t len = end ? (size_t)(end - bytes->data) : bytes->len;
+
+	if (memchr(bytes->data, '\0', len))
+		return ks_fail(err, KS_ERR_INPUT, "%s: a NUL byte in the passphrase", source);
+	pin.text = strndup((const char *)bytes->data, len);
+	return pin.text ? ks_string_copy(&pin.source, source, err) : ks_fail_memory(err);
+}
+
+static void warn_mode(const char *path, const struct stat *st)
+{
+	if (st->st_mode & 077)
+		report_warning(
+			"warning: %s: the passphrase is open to others (mode %04o; chmod 600 "
+			"it)",
+			path, (unsigned int)st->st_mode & 07777);
+}
+
+static bool read_file(const char *path, struct ks_error *err)
+{
+	KS_BUF bytes = { 0 };
+	struct stat st;
+
+	if (!ks_file_read_path(NULL, path, LIMIT, &bytes, &st, err))
+		return ks_at(err, path);
+	warn_mode(path, &st);
+	return take_line(&bytes, path, err);
+}
+
+/* Up to the end or a newline: at a terminal or a pipe that stays open the line is all there is. */
+static bool read_fd(struct ks_error *err)
+{
+	KS_BUF bytes = { 0 };
+	ssize_t got = 1;
+
+	if (!ks_buf_reserve(&bytes, LIMIT, err))
+		return false;
+	while (bytes.len < LIMIT && !memchr(bytes.data, '\n', bytes.len)) {
+		got = read(pin.fd, bytes.data + bytes.len, LIMIT - bytes.len);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			break;
+		bytes.len += (size_t)got;
+	}
+	if (got < 0)
+		return ks_fail_errno_at(err, "--pin-fd", "read");
+	if (bytes.len == LIMIT)
+		return ks_fail(err, KS_ERR_INPUT, "--pin-fd: too large");
+	return take_line(&bytes, "--pin-fd", err);
+}
+
+/* Nothing, and no error, where systemd gives this service none of that name. */
+static bool read_credential(struct ks_error *err)
+{
+	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+	KS_STRING path = NULL;
+
+	if (!dir || !dir[0])
+		return true;
+	if (!ks_string_print(&path, err, "%s/" CREDENTIAL, dir))
+		return false;
+	return !ks_place_exists(NULL, path) || read_file(path, err);
+}
+
+static bool ask(const char *key, struct ks_error *err)
+{
+	KS_STRING question = NULL;
+	KS_BUF answer = { 0 };
+
+	if (!ks_string_print(&question, err,
+			     "%s of %s: ", ks_token_is_uri(key) ? "PIN" : "Passphrase", key))
+		return false;
+	if (tty_ask(question, LIMIT, &answer, err))
+		return take_line(&answer, "the terminal", err);
+	return err->code != KS_ERR_MISSING ?
+		       false :
+		       ks_fail(err, KS_ERR_KEY,
+			       "its passphrase or PIN is taken from %s" VARIABLE
+			       ", the credential " CREDENTIAL " or a terminal",
+			       pin.options ? "--pin-file, --pin-fd, " : "");
+}
+
+/* An empty variable is as good as none. */
+static bool find(const char *key, struct ks_error *err)
+{
+	if (pin.file)
+		return read_file(pin.file, err);
+	if (pin.fd >= 0)
+		return read_fd(err);
+	if (pin.variable && pin.variable[0]) {
+		pin.text = pin.variable;
+		pin.variable = NULL;
+		return ks_string_copy(&pin.source, VARIABLE, err);
+	}
+	return read_credential(err) && (pin.text || ask(key, err));
+}
+
+static bool get(void *ctx, const char **text, const char **source, struct ks_error *err)
+{
+	ks_secret_hold();
+	if (!pin.source && !find(ctx, err))
+		return false;
+	*text = pin.text;
+	*source = pin.source;
+	return true;
+}
+
+struct ks_passphrase pin_for(const char *key)
+{
+	return (struct ks_passphrase){ .get = get, .ctx = (char *)key };
+}
+
+static void wipe(char **text)
+{
+	if (*text)
+		explicit_bzero(*text, strlen(*text));
+	free(*text);
+	*text = NULL;
 }
 
 void pin_wipe(void)
 {
-	if (pin)
-		explicit_bzero(pin, strlen(pin));
-	free(pin);
-	pin = NULL;
+	wipe(&pin.text);
+	wipe(&pin.variable);
+	wipe(&pin.source);
+	if (pin.fd >= 0)
+		close(pin.fd);
+	pin.fd = -1;
 }

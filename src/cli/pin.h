@@ -1,16 +1,31 @@
 /* SPDX-License-Identifier: MIT */
-/* The passphrase of an encrypted key, wherever it comes from. */
+/*
+ * The passphrase of encrypted keys and the PIN of tokens, one for all keys of a run: from a file or
+ * file descriptor that options name, KBUILD_SIGN_PIN, the credential kernel-sign.pin of systemd, or
+ * whoever sits at the terminal; the first of them that there is.
+ */
 #ifndef KS_CLI_PIN_H
 #define KS_CLI_PIN_H
 
+#include "core/passphrase.h"
+
 /*
- * Takes it from the environment (KBUILD_SIGN_PIN), where neither /proc/PID/environ nor a child sees
- * it any more.  Called once, first of all.
+ * Takes KBUILD_SIGN_PIN out of the environment, where neither /proc/PID/environ nor a child sees it
+ * any more.  Called once, first of all.
  */
 void pin_take(void);
 
-/* The passphrase, or NULL; lives until pin_wipe(). */
-const char *pin_get(void);
+/*
+ * What --pin-file and --pin-fd say, NULL where they say nothing; nothing is read yet.  Called before
+ * any file is opened that might get that number.  False, reported, for a wrong usage.
+ */
+bool pin_use(const char *file, const char *fd);
+
+/*
+ * How the key of that name, which must outlive it, gets its passphrase.  It is looked for when the
+ * first key asks, and kept for the others until pin_wipe().
+ */
+struct ks_passphrase pin_for(const char *key);
 
 void pin_wipe(void);
 

@@ -39,6 +39,8 @@ struct key_options {
 	const char *keys;
 	const char *hash;
 	bool deterministic;
+	const char *pin_file;
+	const char *pin_fd;
 };
 
 /* Rows for option tables; T is the arguments' type, MEMBER its struct request or key_options. */
@@ -66,7 +68,7 @@ struct key_options {
 	  OPTION_FLAG, offsetof(T, member.verbose) }
 
 #define KEY_OPTIONS(T, member)                                                                     \
-	{ 0, "key", "FILE", "the private key; several sign together",                              \
+	{ 0, "key", "FILE", "the private key, a file or URI; several sign together",               \
 	  OPTION_LIST, offsetof(T, member.key) },                                                  \
 	{ 0, "cert", "FILE", "its certificate, one for each key (default: in the key's file)",     \
 	  OPTION_LIST, offsetof(T, member.cert) },                                                 \
@@ -75,7 +77,11 @@ struct key_options {
 	{ 0, "hash", "NAME", "the digest: sha256, sha512, sha3-512, ...",                          \
 	  OPTION_STRING, offsetof(T, member.hash) },                                               \
 	{ 0, "deterministic", NULL, "the same bytes in every run, or an error",                    \
-	  OPTION_FLAG, offsetof(T, member.deterministic) }
+	  OPTION_FLAG, offsetof(T, member.deterministic) },                                        \
+	{ 0, "pin-file", "FILE", "the keys' passphrase or PIN: the first line of FILE",            \
+	  OPTION_STRING, offsetof(T, member.pin_file) },                                           \
+	{ 0, "pin-fd", "N", "the same, from the open file descriptor N",                           \
+	  OPTION_STRING, offsetof(T, member.pin_fd) }
 /* clang-format on */
 
 /* Fills in defaults and operands; false, reported, where the options contradict each other. */

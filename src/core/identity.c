@@ -2,6 +2,7 @@
 #include "core/identity.h"
 
 #include <openssl/err.h>
+#include <stdlib.h>
 #include <string.h>
 
 bool ks_identity_check(const struct ks_identity *identity, struct ks_error *err)
@@ -28,5 +29,7 @@ void ks_identity_free(struct ks_identity *identity)
 {
 	EVP_PKEY_free(identity->key);
 	X509_free(identity->cert);
+	free(identity->shown[0]);
+	free(identity->shown[1]);
 	*identity = (struct ks_identity){ 0 };
 }

@@ -2,80 +2,124 @@
 #include "core/key.h"
 
 #include <openssl/err.h>
+#include <openssl/pkcs12.h>
 #include <openssl/store.h>
-#include <openssl/ui.h>
 #include <string.h>
 
-enum { MOST_BLOCKS = 64 }; /* of a PEM file that are looked at */
+#include "core/token.h"
 
-struct asked {
-	const char *passphrase;
-	bool asked;
+enum { MOST_BLOCKS = 64 }; /* of a PEM file, or objects of a PKCS#12, that are looked at */
+
+struct found {
+	EVP_PKEY *key;
+	X509 *cert[MOST_BLOCKS];
+	size_t certs;
 };
 
-static int give_passphrase(char *buf, int size, int writing, void *data)
-{
-	struct asked *asked = data;
-	size_t len = asked->passphrase ? strlen(asked->passphrase) : 0;
-
-	(void)writing;
-	asked->asked = true;
-	if (!asked->passphrase || len > (size_t)size)
-		return -1;
-	memcpy(buf, asked->passphrase, len);
-	return (int)len;
-}
-
 /* A block that is no key, or that nothing understands, may stand before it: EC PARAMETERS, say. */
-static EVP_PKEY *first_key(OSSL_STORE_CTX *store)
+static void take(struct found *found, OSSL_STORE_CTX *store, bool certs_too)
 {
-	EVP_PKEY *key = NULL;
-
-	for (int i = 0; i < MOST_BLOCKS && !key && !OSSL_STORE_eof(store); i++) {
+	for (int i = 0; i < MOST_BLOCKS && !OSSL_STORE_eof(store); i++) {
 		OSSL_STORE_INFO *info = OSSL_STORE_load(store);
+		X509 *cert = certs_too && info ? OSSL_STORE_INFO_get1_CERT(info) : NULL;
 
-		if (info)
-			key = OSSL_STORE_INFO_get1_PKEY(info);
+		if (info && !found->key)
+			found->key = OSSL_STORE_INFO_get1_PKEY(info);
+		if (cert)
+			found->cert[found->certs++] = cert;
 		OSSL_STORE_INFO_free(info);
+		if (found->key && !certs_too)
+			return;
 	}
-	return key;
 }
 
-static EVP_PKEY *read_key(BIO *bio, struct asked *asked)
+static void read_file(BIO *bio, struct ks_asking *asking, bool certs_too, struct found *found)
 {
-	UI_METHOD *ui = UI_UTIL_wrap_read_pem_callback(give_passphrase, 0);
+	UI_METHOD *ui = ks_asking_method();
 	OSSL_STORE_CTX *store =
-		OSSL_STORE_attach(bio, "file", NULL, NULL, ui, asked, NULL, NULL, NULL);
-	EVP_PKEY *key = NULL;
+		OSSL_STORE_attach(bio, "file", NULL, NULL, ui, asking, NULL, NULL, NULL);
 
-	if (store && OSSL_STORE_expect(store, OSSL_STORE_INFO_PKEY))
-		key = first_key(store);
+	if (store && (certs_too || OSSL_STORE_expect(store, OSSL_STORE_INFO_PKEY)))
+		take(found, store, certs_too);
 	OSSL_STORE_close(store);
 	UI_destroy_method(ui);
 	ERR_clear_error();
-	return key;
+}
+
+static bool fail(const struct ks_asking *asking, struct ks_error *err)
+{
+	if (asking->asked && !asking->source)
+		ks_fail(err, KS_ERR_KEY, "the private key is encrypted; %s", asking->err.text);
+	else if (asking->asked)
+		ks_fail(err, KS_ERR_KEY, "the private key does not open with the passphrase in %s",
+			asking->source);
+	else
+		ks_fail(err, KS_ERR_KEY, "no private key in it");
+	return ks_openssl_doubt(err);
+}
+
+/* The one that is the key's: others in the file are those of authorities. */
+static X509 *choose_cert(const struct found *found)
+{
+	X509 *chosen = NULL;
+
+	for (size_t i = 0; i < found->certs; i++)
+		if (!chosen && X509_check_private_key(found->cert[i], found->key) == 1)
+			chosen = found->cert[i];
+		else
+			X509_free(found->cert[i]);
+	ERR_clear_error();
+	return chosen;
+}
+
+static bool has_tss2(struct ks_view file)
+{
+	static const char head[] = "-----BEGIN TSS2 PRIVATE KEY-----";
+
+	return memmem(file.data, file.len, head, sizeof(head) - 1) != NULL;
+}
+
+bool ks_key_open(struct ks_view file, const struct ks_passphrase *from, EVP_PKEY **key, X509 **cert,
+		 struct ks_error *err)
+{
+	struct ks_asking asking = { .from = from };
+	struct found found = { 0 };
+	KS_BIO *bio = NULL;
+
+	if (has_tss2(file) && !ks_token_prepare_tss2(err))
+		return false;
+	if (!ks_bio_open(file, &bio, err))
+		return false;
+	read_file(bio, &asking, cert != NULL, &found);
+	*key = found.key;
+	if (cert)
+		*cert = choose_cert(&found);
+	return found.key || fail(&asking, err);
+}
+
+static bool give(void *ctx, const char **text, const char **source, struct ks_error *err)
+{
+	(void)err;
+	*text = ctx;
+	*source = "hand";
+	return true;
 }
 
 bool ks_key_parse(struct ks_view file, const char *passphrase, EVP_PKEY **key, struct ks_error *err)
 {
-	struct asked asked = { .passphrase = passphrase };
-	KS_BIO *bio = NULL;
+	struct ks_passphrase given = { .get = give, .ctx = (char *)passphrase };
 
-	if (!ks_bio_open(file, &bio, err))
-		return false;
-	*key = read_key(bio, &asked);
-	if (*key)
-		return true;
-	if (asked.asked && !passphrase)
-		ks_fail(err, KS_ERR_KEY,
-			"the private key is encrypted; its passphrase is taken from "
-			"KBUILD_SIGN_PIN");
-	else if (asked.asked)
-		ks_fail(err, KS_ERR_KEY,
-			"the private key does not open with the passphrase in KBUILD_SIGN_PIN");
-	else
-		ks_fail(err, KS_ERR_KEY, "no private key in it");
-	return ks_openssl_doubt(err);
+	return ks_key_open(file, passphrase ? &given : NULL, key, NULL, err);
+}
+
+bool ks_key_is_pkcs12(struct ks_view file)
+{
+	const unsigned char *at = file.data;
+	PKCS12 *p12 = file.len <= LONG_MAX ? d2i_PKCS12(NULL, &at, (long)file.len) : NULL;
+
+	PKCS12_free(p12);
+	ERR_clear_error();
+	return p12;
 }
 
 bool ks_key_is_mldsa(const EVP_PKEY *key)

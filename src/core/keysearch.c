@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "core/grace.h"
 #include "core/keystore.h"
+#include "core/token.h"
 
 enum { KHASH_LIMIT = 256 }; /* bytes of a khash file: one word */
 
@@ -176,7 +177,7 @@ static bool use_khash(struct ks_key_place *p, struct ks_error *err)
 	size_t len = 0;
 
 	/* A key on a token has no directory. */
-	if (strncmp(p->key, "pkcs11:", strlen("pkcs11:")) == 0)
+	if (ks_token_is_uri(p->key))
 		return true;
 	if (!ks_string_print(&path, err, "%.*skhash", slash ? (int)(slash - p->key + 1) : 0,
 			     p->key))

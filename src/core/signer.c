@@ -10,6 +10,7 @@
 #include "core/key.h"
 #include "core/message.h"
 #include "core/signature.h"
+#include "core/token.h"
 
 #ifndef OSSL_SIGNATURE_PARAM_NONCE_TYPE
 #define OSSL_SIGNATURE_PARAM_NONCE_TYPE "nonce-type" /* since OpenSSL 3.2 */
@@ -141,9 +142,13 @@ static bool make_signatures(const struct ks_signer *s, struct ks_view image,
 		return ks_fail_openssl(err, KS_ERR_CRYPTO, "digest");
 	for (size_t i = 0; i < s->count; i++) {
 		EVP_PKEY *key = s->one[i].key;
+		bool ok;
 
-		if (!(ks_key_is_mldsa(key) ? sign_all(s, key, image, &signature[i], err) :
-					     sign_digest(s, key, &digest, &signature[i], err)))
+		ks_token_enter(key);
+		ok = ks_key_is_mldsa(key) ? sign_all(s, key, image, &signature[i], err) :
+					    sign_digest(s, key, &digest, &signature[i], err);
+		ks_token_leave(key);
+		if (!ok)
 			return false;
 	}
 	return true;
@@ -299,6 +304,14 @@ const char *ks_signer_hash(const struct ks_signer *signer)
 const char *ks_signer_algorithm(const struct ks_signer *signer, size_t i)
 {
 	return signer->one[i].algorithm;
+}
+
+bool ks_signer_is_elsewhere(const struct ks_signer *signer)
+{
+	for (size_t i = 0; i < signer->count; i++)
+		if (ks_token_holds(signer->one[i].key))
+			return true;
+	return false;
 }
 
 void ks_signer_free(struct ks_signer *signer)

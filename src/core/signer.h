@@ -34,6 +34,9 @@ const char *ks_signer_hash(const struct ks_signer *signer); /* OpenSSL's long na
 const char *ks_signer_algorithm(const struct ks_signer *signer,
 				size_t i); /* as in struct ks_signer_id */
 
+/* Whether a key of it is on a token or in a TPM, see ks_token_holds(). */
+bool ks_signer_is_elsewhere(const struct ks_signer *signer);
+
 void ks_signer_free(struct ks_signer *signer);
 
 #endif

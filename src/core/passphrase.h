@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* A passphrase or PIN that is asked for when a key turns out to want one. */
+#ifndef KS_CORE_PASSPHRASE_H
+#define KS_CORE_PASSPHRASE_H
+
+#include <openssl/ui.h>
+
+#include "base/error.h"
+
+struct ks_passphrase {
+	/*
+	 * TEXT, and the SOURCE that gave it for errors ("KBUILD_SIGN_PIN"), stay the callee's until
+	 * all keys are open.  False if there is none: the error ends with where it could have been.
+	 */
+	bool (*get)(void *ctx, const char **text, const char **source, struct ks_error *err);
+	void *ctx;
+};
+
+/* One key that is being opened. */
+struct ks_asking {
+	const struct ks_passphrase *from; /* NULL: there is none */
+	bool once;			  /* never the same one again: a token counts */
+	unsigned asked;			  /* how often */
+	const char *source;		  /* of what was given; NULL where nothing was */
+	struct ks_error err;		  /* where none was given, why */
+};
+
+/* How OpenSSL asks; goes with a struct ks_asking as its data.  NULL without memory. */
+UI_METHOD *ks_asking_method(void);
+
+#endif
