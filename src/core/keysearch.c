@@ -52,19 +52,23 @@ static bool set_in(struct ks_key_place *p, const char *root, const char *dir, co
 	       set(p, root, key_path, cert_path, why, err);
 }
 
-static bool use_names(struct ks_key_place *p, const struct ks_key_names *names, const char *root,
-		      const char *why, struct ks_error *err)
+static bool use_names(struct ks_key_place *p, const struct ks_keysearch *s,
+		      const struct ks_key_names *names, const char *root, const char *why,
+		      struct ks_error *err)
 {
+	const char *cert = names->cert ? names->cert : names->key;
+	const char *key = s->cert_only ? cert : names->key;
 	KS_STRING current = NULL;
 
-	if (names->key)
-		return set(p, root, names->key, names->cert ? names->cert : names->key, why, err);
+	if (key)
+		return set(p, root, key, cert, why, err);
 	if (names->cert)
 		return ks_fail(err, KS_ERR_USAGE, "%s names a certificate without a key", why);
 	if (!names->store)
 		return true;
 	return ks_string_print(&current, err, "%s/current", names->store) &&
-	       set_in(p, root, current, "signing_key.pem", "signing_crt.crt", why, err);
+	       set_in(p, root, current, s->cert_only ? "signing_crt.crt" : "signing_key.pem",
+		      "signing_crt.crt", why, err);
 }
 
 static bool use_if_there(struct ks_key_place *p, const char *root, const char *dir, const char *key,
@@ -87,24 +91,28 @@ static bool use_kernel(struct ks_key_place *p, const struct ks_keysearch *s, con
 	if (!s->kernel)
 		return true;
 	return ks_string_print(&path, err, "%s/%s", s->kernel->dir, dir) &&
-	       use_if_there(p, s->root, path, key, cert, "the kernel's own key", err);
+	       use_if_there(p, s->root, path, s->cert_only ? cert : key, cert,
+			    "the kernel's own key", err);
 }
 
 static bool use_machine_key(struct ks_key_place *p, const struct ks_keysearch *s,
 			    struct ks_error *err)
 {
-	for (size_t i = 0; !p->key && i < sizeof(owner_keys) / sizeof(*owner_keys); i++)
-		if (is_there(s->root, owner_keys[i].key) &&
-		    !set(p, s->root, owner_keys[i].key, owner_keys[i].cert, owner_keys[i].why, err))
+	for (size_t i = 0; !p->key && i < sizeof(owner_keys) / sizeof(*owner_keys); i++) {
+		const char *cert = owner_keys[i].cert;
+		const char *key = s->cert_only ? cert : owner_keys[i].key;
+
+		if (is_there(s->root, key) && !set(p, s->root, key, cert, owner_keys[i].why, err))
 			return false;
+	}
 	return true;
 }
 
 static bool find_key(const struct ks_keysearch *s, struct ks_key_place *p, struct ks_error *err)
 {
-	if (!use_names(p, &s->option, NULL, "the command line", err) ||
-	    (!p->key && !use_names(p, &s->environment, NULL, "the environment", err)) ||
-	    (!p->key && !use_names(p, &s->config, s->root, "the configuration file", err)) ||
+	if (!use_names(p, s, &s->option, NULL, "the command line", err) ||
+	    (!p->key && !use_names(p, s, &s->environment, NULL, "the environment", err)) ||
+	    (!p->key && !use_names(p, s, &s->config, s->root, "the configuration file", err)) ||
 	    !use_kernel(p, s, "build/certs-local/current", "signing_key.pem", "signing_crt.crt",
 			err))
 		return false;
@@ -112,6 +120,8 @@ static bool find_key(const struct ks_keysearch *s, struct ks_key_place *p, struc
 		return false;
 	if (!use_kernel(p, s, "build/certs", "signing_key.pem", "signing_key.x509", err))
 		return false;
+	if (!p->key && s->cert_only)
+		return ks_fail(err, KS_ERR_MISSING, "no certificate found: name one with --cert");
 	return p->key ||
 	       ks_fail(err, KS_ERR_MISSING,
 		       "no signing key found: name one with --key and --cert, "
