@@ -276,15 +276,17 @@ static bool attach(struct offline *o, struct job *job, const struct ks_found *mo
 	struct entry entry;
 	bool there;
 
-	if (!read_ticket(o, job->name, &ticket, &there, err))
+	if (!read_ticket(o, job->name, &ticket, &there, err)) {
+		o->found++;
 		return false;
+	}
+	o->found += there;
 	if (!there)
 		return judge_unrequested(module, how, o->dir, result, err);
 	if (!check_ticket(o, &ticket, job->path, err)) {
 		set_entry(o, job->name, request_suffix, &entry);
 		return ks_at(err, entry.path);
 	}
-	o->found++;
 	job->ticket = &ticket;
 	return attach_with(job, how, spare_others, result, err);
 }
