@@ -251,12 +251,10 @@ static bool stage_close(struct stage *s, struct ks_error *err)
 	return true;
 }
 
-/* From here on the new file is in place: a failing sync is reported, but nothing is undone. */
-static bool stage_commit(struct stage *s, const struct ks_place *place, struct ks_dirsync *sync,
+/* A file that is in place: a failing sync is reported, but nothing is undone. */
+static bool stage_settle(struct stage *s, const struct ks_place *place, struct ks_dirsync *sync,
 			 struct ks_error *err)
 {
-	if (renameat(s->parent, s->name, s->parent, place->name))
-		return ks_fail_errno(err, "rename");
 	s->name[0] = '\0';
 	if (sync && ks_dirsync_add(sync, &s->parent, place))
 		return true;
@@ -264,6 +262,26 @@ static bool stage_commit(struct stage *s, const struct ks_place *place, struct k
 	if (fsync(s->parent))
 		return ks_fail_errno(err, "replaced, but the directory could not be synced");
 	return true;
+}
+
+static bool stage_commit(struct stage *s, const struct ks_place *place, struct ks_dirsync *sync,
+			 struct ks_error *err)
+{
+	if (renameat(s->parent, s->name, s->parent, place->name))
+		return ks_fail_errno(err, "rename");
+	return stage_settle(s, place, sync, err);
+}
+
+/* Not all file systems rename so; those can make links. */
+static bool stage_commit_new(struct stage *s, const struct ks_place *place, struct ks_dirsync *sync,
+			     struct ks_error *err)
+{
+	if (renameat2(s->parent, s->name, s->parent, place->name, RENAME_NOREPLACE)) {
+		if (errno != EINVAL || linkat(s->parent, s->name, s->parent, place->name, 0))
+			return ks_fail_errno(err, "make");
+		unlinkat(s->parent, s->name, 0);
+	}
+	return stage_settle(s, place, sync, err);
 }
 
 /* Extended attributes */
@@ -395,17 +413,32 @@ bool ks_file_replace(const struct ks_place *place, const struct stat *old, struc
 	       still_there(place, old, err) && stage_commit(&stage, place, sync, err);
 }
 
+static bool stage_fill(struct stage *s, int dir, mode_t mode, struct ks_view content,
+		       struct ks_error *err)
+{
+	if (!stage_open(s, dir, err) || !stage_write(s, content, err))
+		return false;
+	if (fchmod(s->fd, mode))
+		return ks_fail_errno(err, "chmod");
+	return stage_sync(s, err) && stage_link(s, err) && stage_close(s, err);
+}
+
 bool ks_file_make(const struct ks_place *place, mode_t mode, struct ks_view content,
 		  struct ks_error *err)
 {
 	STAGE stage = STAGE_NONE;
 
-	if (!stage_open(&stage, place->dir, err) || !stage_write(&stage, content, err))
-		return false;
-	if (fchmod(stage.fd, mode))
-		return ks_fail_errno(err, "chmod");
-	return stage_sync(&stage, err) && stage_link(&stage, err) && stage_close(&stage, err) &&
+	return stage_fill(&stage, place->dir, mode, content, err) &&
 	       stage_commit(&stage, place, NULL, err);
+}
+
+bool ks_file_create(const struct ks_place *place, mode_t mode, struct ks_view content,
+		    struct ks_dirsync *sync, struct ks_error *err)
+{
+	STAGE stage = STAGE_NONE;
+
+	return stage_fill(&stage, place->dir, mode, content, err) &&
+	       stage_commit_new(&stage, place, sync, err);
 }
 
 bool ks_file_write(const struct ks_place *place, mode_t mode, struct ks_view content,

@@ -56,6 +56,13 @@ KS_MUST_CHECK bool ks_file_make(const struct ks_place *place, mode_t mode, struc
 				struct ks_error *err);
 
 /*
+ * The same where nothing stands yet: KS_ERR_SYSTEM with EEXIST, and nothing done, if anything does.
+ * SYNC as in ks_file_replace().
+ */
+KS_MUST_CHECK bool ks_file_create(const struct ks_place *place, mode_t mode, struct ks_view content,
+				  struct ks_dirsync *sync, struct ks_error *err);
+
+/*
  * Makes or atomically replaces a file that holds CONTENT, with exactly MODE for a new file; one
  * that exists keeps its own mode, owner and attributes, and must be a regular file.
  */

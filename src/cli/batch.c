@@ -123,7 +123,8 @@ static bool allow(struct ks_confine *confine, const struct batch *batch, struct 
 	for (size_t i = 0; more && i < more->count; i++)
 		if (!ks_confine_allow(confine, root, more->item[i], &led, err))
 			return false;
-	return true;
+	return !batch->dir ||
+	       ks_confine_allow_dir(confine, batch->dir->fd, batch->dir->writes, err);
 }
 
 /* NULL where the threads go without. */

@@ -6,12 +6,18 @@
 #include "cli/request.h"
 #include "core/locate.h"
 
+struct batch_dir {
+	int fd;	     /* open for its path, if for nothing else */
+	bool writes; /* files are made in it, not read only */
+};
+
 struct batch {
 	const struct ks_modules *modules;
 	const struct request *request; /* threads, and whether and where they are confined */
 	bool writes;		       /* modules are replaced, not read only */
 	bool elsewhere; /* signatures come from a token or a TPM: no thread can be confined */
 	const struct ks_strings *more; /* other files that work has to open, or NULL */
+	const struct batch_dir *dir;   /* another directory whose files it has to open, or NULL */
 	const char *verb;	       /* for the progress line: "signing" */
 
 	/* On any thread, once a module.  The error need not name the module. */
@@ -25,7 +31,7 @@ struct batch {
 /*
  * Reports every error on stderr with the module's path and returns how many there were.  After
  * SIGINT, SIGTERM or SIGHUP the modules in hand are finished and the others fail untouched.  The
- * threads may open no files but those of the directories that MODULES and MORE lie in, where the
+ * threads may open no files but those of DIR and of the directories that MODULES and MORE lie in, where the
  * kernel can see to that (core/confine.h) and the request does not say otherwise; with --verbose it
  * is said.
  */

@@ -3,7 +3,8 @@
 #ifndef KS_CLI_CMD_SIGN_H
 #define KS_CLI_CMD_SIGN_H
 
-#include "cli/request.h"
+#include "cli/audit.h"
+#include "cli/offline.h"
 
 struct sign_args {
 	struct request request;
@@ -13,6 +14,8 @@ struct sign_args {
 	bool recompress;
 	bool stack; /* sign only */
 	bool no_dkms;
+	const char *log;
+	struct offline_options offline; /* sign only */
 };
 
 /* Rows for option tables; T is struct sign_args. */

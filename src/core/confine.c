@@ -214,20 +214,28 @@ bool ks_confine_start(struct ks_confine **confine, bool writes, struct ks_confin
 	return true;
 }
 
+static bool add_rule(struct ks_confine *confine, int dir, uint64_t access, struct ks_error *err)
+{
+	struct landlock_path_beneath_attr rule = { .allowed_access = access, .parent_fd = dir };
+
+	return syscall(SYS_landlock_add_rule, confine->ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule,
+		       0) == 0 ||
+	       ks_fail_errno(err, "Landlock");
+}
+
 bool ks_confine_allow(struct ks_confine *confine, const char *root, const char *path, bool *led,
 		      struct ks_error *err)
 {
-	struct landlock_path_beneath_attr rule = { .allowed_access = confine->allowed };
 	KS_PLACE place = KS_PLACE_NONE;
 	struct ks_error nowhere;
 
 	*led = ks_place_find(&place, root, path, &nowhere);
-	if (!*led)
-		return true;
-	rule.parent_fd = place.dir;
-	return syscall(SYS_landlock_add_rule, confine->ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule,
-		       0) == 0 ||
-	       ks_fail_errno(err, "Landlock");
+	return !*led || add_rule(confine, place.dir, confine->allowed, err);
+}
+
+bool ks_confine_allow_dir(struct ks_confine *confine, int dir, bool writes, struct ks_error *err)
+{
+	return add_rule(confine, dir, writes ? WRITING : READING, err);
 }
 
 /* Without the promise to gain no privileges only root may confine itself. */

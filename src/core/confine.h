@@ -33,6 +33,10 @@ KS_MUST_CHECK bool ks_confine_start(struct ks_confine **confine, bool writes,
 KS_MUST_CHECK bool ks_confine_allow(struct ks_confine *confine, const char *root, const char *path,
 				    bool *led, struct ks_error *err);
 
+/* Allows the open directory DIR with all below it; WRITES as for start, but for this one alone. */
+KS_MUST_CHECK bool ks_confine_allow_dir(struct ks_confine *confine, int dir, bool writes,
+					struct ks_error *err);
+
 /*
  * Confines the calling thread, for ever; files that are open stay so.  False, errno set, if it
  * cannot be, or not in every way that start found.

@@ -75,25 +75,29 @@ static bool list_previous(const char *root, const char *store, time_t now, struc
 	return true;
 }
 
-static bool set_store(struct ks_key_place *p, const char *root, const char *store, time_t now,
-		      const char *why, struct ks_error *err)
+static bool set_store(struct ks_key_place *p, const struct ks_keysearch *s, const char *root,
+		      const char *store, const char *why, struct ks_error *err)
 {
+	const char *key = s->cert_only ? KS_KEYSTORE_CERT : KS_KEYSTORE_KEY;
 	KS_STRING current = NULL;
 
 	return ks_string_print(&current, err, "%s/current", store) &&
-	       set_in(p, root, current, KS_KEYSTORE_KEY, KS_KEYSTORE_CERT, why, err) &&
-	       list_previous(root, store, now, &p->previous, err);
+	       set_in(p, root, current, key, KS_KEYSTORE_CERT, why, err) &&
+	       list_previous(root, store, s->now, &p->previous, err);
 }
 
 static bool use_names(struct ks_key_place *p, const struct ks_keysearch *s,
 		      const struct ks_key_names *names, const char *root, const char *why,
 		      struct ks_error *err)
 {
-	if (names->key)
-		return set(p, root, names->key, names->cert ? names->cert : names->key, why, err);
+	const char *cert = names->cert ? names->cert : names->key;
+	const char *key = s->cert_only ? cert : names->key;
+
+	if (key)
+		return set(p, root, key, cert, why, err);
 	if (names->cert)
 		return ks_fail(err, KS_ERR_USAGE, "%s names a certificate without a key", why);
-	return !names->store || set_store(p, root, names->store, s->now, why, err);
+	return !names->store || set_store(p, s, root, names->store, why, err);
 }
 
 static bool use_if_there(struct ks_key_place *p, const char *root, const char *dir, const char *key,
@@ -119,27 +123,32 @@ static bool use_own_store(struct ks_key_place *p, const struct ks_keysearch *s,
 	if (p->key || !s->kernel)
 		return true;
 	return ks_string_print(&store, err, "%s/build/certs-local", s->kernel->dir) &&
-	       ks_string_print(&key, err, "%s/current/" KS_KEYSTORE_KEY, store) &&
-	       (!is_there(s->root, key) || set_store(p, s->root, store, s->now, of_kernel, err));
+	       ks_string_print(&key, err, "%s/current/%s", store,
+			       s->cert_only ? KS_KEYSTORE_CERT : KS_KEYSTORE_KEY) &&
+	       (!is_there(s->root, key) || set_store(p, s, s->root, store, of_kernel, err));
 }
 
 static bool use_build_tree(struct ks_key_place *p, const struct ks_keysearch *s,
 			   struct ks_error *err)
 {
+	const char *key = s->cert_only ? "signing_key.x509" : "signing_key.pem";
 	KS_STRING dir = NULL;
 
-	return !s->kernel || (ks_string_print(&dir, err, "%s/build/certs", s->kernel->dir) &&
-			      use_if_there(p, s->root, dir, "signing_key.pem", "signing_key.x509",
-					   of_kernel, err));
+	return !s->kernel ||
+	       (ks_string_print(&dir, err, "%s/build/certs", s->kernel->dir) &&
+		use_if_there(p, s->root, dir, key, "signing_key.x509", of_kernel, err));
 }
 
 static bool use_machine_key(struct ks_key_place *p, const struct ks_keysearch *s,
 			    struct ks_error *err)
 {
-	for (size_t i = 0; !p->key && i < sizeof(owner_keys) / sizeof(*owner_keys); i++)
-		if (is_there(s->root, owner_keys[i].key) &&
-		    !set(p, s->root, owner_keys[i].key, owner_keys[i].cert, owner_keys[i].why, err))
+	for (size_t i = 0; !p->key && i < sizeof(owner_keys) / sizeof(*owner_keys); i++) {
+		const char *cert = owner_keys[i].cert;
+		const char *key = s->cert_only ? cert : owner_keys[i].key;
+
+		if (is_there(s->root, key) && !set(p, s->root, key, cert, owner_keys[i].why, err))
 			return false;
+	}
 	return true;
 }
 
@@ -154,6 +163,8 @@ static bool find_key(const struct ks_keysearch *s, struct ks_key_place *p, struc
 		return false;
 	if (!use_build_tree(p, s, err))
 		return false;
+	if (!p->key && s->cert_only)
+		return ks_fail(err, KS_ERR_MISSING, "no certificate found: name one with --cert");
 	return p->key ||
 	       ks_fail(err, KS_ERR_MISSING,
 		       "no signing key found: name one with --key and --cert, "

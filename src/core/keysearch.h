@@ -28,6 +28,7 @@ struct ks_keysearch {
 	const struct ks_kernel *kernel; /* NULL where no kernel is in question */
 	bool no_machine_keys;		/* pass over the machine owner keys */
 	time_t now;			/* to know which older keys of a store still sign */
+	bool cert_only; /* no private key is wanted: KEY of the place is CERT then */
 };
 
 struct ks_key_place {
@@ -46,7 +47,8 @@ struct ks_key_place {
 /*
  * Options; environment; config file; build/certs-local/current of the kernel; the machine owner
  * key of DKMS, Ubuntu and Debian's shim, Fedora's akmods; the kernel's own build tree.
- * KS_ERR_MISSING if there is a key in none, KS_ERR_USAGE for a certificate without a key.
+ * KS_ERR_MISSING if there is a key in none, KS_ERR_USAGE for a certificate without a key
+ * where one is wanted.
  */
 KS_MUST_CHECK bool ks_keysearch(const struct ks_keysearch *search, struct ks_key_place *place,
 				struct ks_error *err);

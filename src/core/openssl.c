@@ -4,6 +4,8 @@
 #include <limits.h>
 #include <openssl/err.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void ks_x509_free(X509 **cert)
@@ -57,6 +59,29 @@ const EVP_MD *ks_digest_find(const char *name)
 {
 	/* OpenSSL 3.5 overlooks a blank behind the name, 3.0 does not. */
 	return strchr(name, ' ') ? NULL : EVP_get_digestbyname(name);
+}
+
+bool ks_hex(struct ks_view bytes, char **hex, struct ks_error *err)
+{
+	char *end = *hex = malloc(2 * bytes.len + 1);
+
+	if (!end)
+		return ks_fail_memory(err);
+	*end = '\0';
+	for (size_t i = 0; i < bytes.len; i++)
+		end += sprintf(end, "%02x", bytes.data[i]);
+	return true;
+}
+
+bool ks_digest_hex(const char *name, struct ks_view view, char **hex, struct ks_error *err)
+{
+	uint8_t digest[EVP_MAX_MD_SIZE];
+	const EVP_MD *md = ks_digest_find(name);
+	unsigned int len;
+
+	if (!md || EVP_Digest(view.data, view.len, digest, &len, md, NULL) != 1)
+		return ks_fail_openssl(err, KS_ERR_CRYPTO, "digest");
+	return ks_hex(ks_view_of(digest, len), hex, err);
 }
 
 int ks_no_passphrase(char *buf, int size, int writing, void *data)

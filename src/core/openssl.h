@@ -43,6 +43,13 @@ bool ks_fail_openssl(struct ks_error *err, enum ks_code code, const char *what);
 /* The digest of exactly that name, static; NULL for an unknown one. */
 const EVP_MD *ks_digest_find(const char *name);
 
+/* The digest of VIEW by ks_digest_find(NAME), lower-case hexadecimal; the caller's. */
+KS_MUST_CHECK bool ks_digest_hex(const char *name, struct ks_view view, char **hex,
+				 struct ks_error *err);
+
+/* BYTES in lower-case hexadecimal; the caller's. */
+KS_MUST_CHECK bool ks_hex(struct ks_view bytes, char **hex, struct ks_error *err);
+
 /* A pem_password_cb that has none: without one OpenSSL asks on the terminal. */
 int ks_no_passphrase(char *buf, int size, int writing, void *data);
 

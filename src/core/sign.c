@@ -8,7 +8,6 @@
 #include "core/cert.h"
 #include "core/kernel.h"
 #include "core/kmod.h"
-#include "core/signature.h"
 
 enum { TRIES = 5 }; /* at a file that other programs keep changing */
 
@@ -29,8 +28,7 @@ static bool has_attributes(const struct ks_signature *signature)
 	return false;
 }
 
-/* STACK: others may stand beneath it. */
-static bool is_plain(const struct ks_signature *signature, const struct ks_trailer *t, bool stack)
+bool ks_sign_is_plain(const struct ks_signature *signature, size_t size)
 {
 	KS_STRING refusal = NULL;
 	struct ks_error ignored;
@@ -38,10 +36,15 @@ static bool is_plain(const struct ks_signature *signature, const struct ks_trail
 
 	/* The last one writes the whole message anew to look at it. */
 	return !has_attributes(signature) && !signature->certificates &&
-	       signature->length == t->message.len &&
-	       (stack || ks_trailer_parse(t->image).kind == KS_TRAILER_NONE) &&
-	       ks_signature_refusal(signature, t->message.len, &refusal, &sys, &ignored) &&
-	       !refusal;
+	       signature->length == size &&
+	       ks_signature_refusal(signature, size, &refusal, &sys, &ignored) && !refusal;
+}
+
+/* STACK: others may stand beneath it. */
+static bool is_plain(const struct ks_signature *signature, const struct ks_trailer *t, bool stack)
+{
+	return (stack || ks_trailer_parse(t->image).kind == KS_TRAILER_NONE) &&
+	       ks_sign_is_plain(signature, t->message.len);
 }
 
 /* RSA-PSS by this very key holds, and no kernel takes it: the algorithm counts too. */
@@ -99,6 +102,35 @@ static const char *name_of(const struct ks_signature *signature)
 	return signature->signer[0].name ? signature->signer[0].name : signature->signer[0].key_id;
 }
 
+static bool record(const struct job *job, struct ks_view image, struct ks_error *err)
+{
+	struct ks_sign_record *r;
+
+	if (!job->how->record)
+		return true;
+	r = job->result->record = calloc(1, sizeof(*r));
+	if (!r)
+		return ks_fail_memory(err);
+	r->hash = job->signer ? ks_signer_hash(job->signer) : "sha256";
+	while (job->signer && r->count < ks_signer_count(job->signer)) {
+		X509 *cert = ks_signer_cert(job->signer, r->count);
+
+		if (!X509_up_ref(cert))
+			return ks_fail_openssl(err, KS_ERR_CRYPTO, "certificate");
+		r->cert[r->count++] = cert;
+	}
+	return ks_digest_hex(r->hash, image, &r->digest, err);
+}
+
+static void free_record(struct ks_sign_record *r)
+{
+	for (size_t i = 0; r && i < r->count; i++)
+		X509_free(r->cert[i]);
+	if (r)
+		free(r->digest);
+	free(r);
+}
+
 /* A malformed one is nobody's: taking it off is what will fail, and say why. */
 static bool look(const struct job *job, const struct ks_module *m, bool *finished,
 		 struct ks_error *err)
@@ -116,6 +148,7 @@ static bool look(const struct job *job, const struct ks_module *m, bool *finishe
 	if (is_this && !ks_objection_is_weighty(m->objection) && !job->how->force) {
 		job->result->outcome = KS_OUTCOME_ALREADY_SIGNED;
 		*finished = true;
+		return record(job, t.image, err);
 	} else if (!is_ours && job->spare_others && ks_kernel_owns(m->place.path)) {
 		job->result->outcome = KS_OUTCOME_LEFT_ALONE;
 		*finished = true;
@@ -153,7 +186,7 @@ static bool unsign(const struct job *job, struct ks_module *m, struct ks_error *
 		      ks_module_unsign(m, &result->removed, err)))
 		return false;
 	result->beneath = ks_trailer_count(ks_buf_view(&m->content));
-	return true;
+	return record(job, ks_buf_view(&m->content), err);
 }
 
 static bool store(const struct job *job, const struct ks_module *m, struct ks_error *err)
@@ -164,12 +197,20 @@ static bool store(const struct job *job, const struct ks_module *m, struct ks_er
 
 static bool sign_and_store(const struct job *job, struct ks_module *m, struct ks_error *err)
 {
+	const struct ks_message_source *source = job->how->source;
 	KS_BUF message = { 0 };
 
-	if (job->how->dry_run)
+	job->result->outcome = KS_OUTCOME_SIGNED;
+	if (!source && job->how->dry_run)
 		return store(job, m, err);
-	return ks_signer_sign(job->signer, ks_buf_view(&m->content), &message, err) &&
-	       ks_module_append(m, ks_buf_view(&message), err) && store(job, m, err);
+	if (!(source ? source->get(source->ctx, ks_buf_view(&m->content), &message, err) :
+		       ks_signer_sign(job->signer, ks_buf_view(&m->content), &message, err)))
+		return false;
+	if (!message.len) {
+		job->result->outcome = KS_OUTCOME_REQUESTED;
+		return true;
+	}
+	return ks_module_append(m, ks_buf_view(&message), err) && store(job, m, err);
 }
 
 static bool load(const char *path, const struct job *job, bool examine, struct ks_module *m,
@@ -191,7 +232,6 @@ static bool sign_once(const char *path, const struct job *job, struct ks_error *
 		return false;
 	if (finished)
 		return true;
-	job->result->outcome = KS_OUTCOME_SIGNED;
 	return unsign(job, &m, err) && sign_and_store(job, &m, err);
 }
 
@@ -245,5 +285,6 @@ void ks_sign_result_free(struct ks_sign_result *result)
 {
 	free(result->other);
 	free(result->vermagic);
+	free_record(result->record);
 	*result = (struct ks_sign_result){ 0 };
 }

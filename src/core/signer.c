@@ -286,6 +286,47 @@ bool ks_signer_open(struct ks_signer **signer, const struct ks_signer_spec *spec
 	return false;
 }
 
+/* From a message with a signature of no bytes: what it says of the algorithm is what counts. */
+static bool foresee_algorithm(struct ks_signer *s, struct ks_error *err)
+{
+	struct ks_message_signer part = { s->one[0].cert, ks_view_of("", 0) };
+	KS_BUF message = { 0 };
+	KS_SIGNATURE signature = { 0 };
+
+	return ks_message_make(&part, 1, s->md, false, &message, err) &&
+	       ks_signature_parse(ks_buf_view(&message), &signature, err) &&
+	       ks_string_copy(&s->one[0].algorithm, signature.signer[0].algorithm, err);
+}
+
+static bool fill_public(struct ks_signer *s, X509 *cert, const char *hash, struct ks_error *err)
+{
+	EVP_PKEY *public = X509_get0_pubkey(cert);
+
+	if (!fill(s, &(struct ks_signer_spec){ .hash = hash }, err))
+		return false;
+	if (!public)
+		return ks_fail_openssl(err, KS_ERR_KEY, "public key");
+	if (!check_key_type(public, err))
+		return false;
+	if (!X509_up_ref(cert))
+		return fail_signature(err);
+	s->one[s->count++].cert = cert;
+	return foresee_algorithm(s, err);
+}
+
+bool ks_signer_open_public(struct ks_signer **signer, X509 *cert, const char *hash,
+			   struct ks_error *err)
+{
+	*signer = calloc(1, sizeof(**signer));
+	if (!*signer)
+		return ks_fail_memory(err);
+	if (fill_public(*signer, cert, hash, err))
+		return true;
+	ks_signer_free(*signer);
+	*signer = NULL;
+	return false;
+}
+
 size_t ks_signer_count(const struct ks_signer *signer)
 {
 	return signer->count;

@@ -23,6 +23,13 @@ struct ks_signer_spec {
 KS_MUST_CHECK bool ks_signer_open(struct ks_signer **signer, const struct ks_signer_spec *spec,
 				  struct ks_error *err);
 
+/*
+ * A signer that only says what CERT's key would make with HASH, for those whose messages come from
+ * elsewhere: it cannot sign.  The same errors, as far as they show without the key.
+ */
+KS_MUST_CHECK bool ks_signer_open_public(struct ks_signer **signer, X509 *cert, const char *hash,
+					 struct ks_error *err);
+
 /* Appends to MESSAGE the DER message over IMAGE, see ks_message_make().  Safe in several threads. */
 KS_MUST_CHECK bool ks_signer_sign(const struct ks_signer *signer, struct ks_view image,
 				  struct ks_buf *message, struct ks_error *err);

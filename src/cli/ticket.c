@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/ticket.h"
+
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/strings.h"
+#include "base/text.h"
+#include "core/cert.h"
+
+enum {
+	FORMAT_VERSION = 1,
+	DEPTH = 4, /* of what stands in each other */
+};
+
+static const char format[] = "kernel-sign request";
+
+#define JSON __attribute__((cleanup(json_drop))) struct json_object
+
+static void json_drop(struct json_object **object)
+{
+	json_object_put(*object);
+}
+
+bool ticket_set_path(struct ticket *t, const char *path, struct ks_error *err)
+{
+	t->path = ks_text_escape(path);
+	return t->path ? ks_hex(ks_view_of(path, strlen(path)), &t->path_hex, err) :
+			 ks_fail_memory(err);
+}
+
+/* Printing */
+
+static void add(struct json_object *o, const char *name, const char *text)
+{
+	json_object_object_add(o, name, text ? json_object_new_string(text) : NULL);
+}
+
+static bool add_cert(struct json_object *o, X509 *cert, struct ks_error *err)
+{
+	KS_CERT_TEXT text = { 0 };
+	unsigned char *der = NULL;
+	int len = i2d_X509(cert, &der);
+	KS_STRING base64 = len > 0 ? malloc(4 * ((size_t)len / 3 + 1) + 1) : NULL;
+	KS_STRING subject = NULL;
+	bool ok = base64 && ks_cert_describe(cert, &text, err);
+
+	if (ok) {
+		EVP_EncodeBlock((unsigned char *)base64, der, len);
+		subject = ks_text_escape(text.subject);
+		add(o, "signer", subject);
+		add(o, "key_id", text.key_id);
+		add(o, "key_type", EVP_PKEY_get0_type_name(X509_get0_pubkey(cert)));
+		add(o, "certificate", base64);
+	} else if (!base64) {
+		ks_fail_openssl(err, KS_ERR_CRYPTO, "certificate");
+	}
+	OPENSSL_free(der);
+	return ok;
+}
+
+static void add_answers(struct json_object *o, const char *name)
+{
+	struct json_object *answers = json_object_new_array();
+	char file[256];
+
+	snprintf(file, sizeof(file), "%s.sig", name);
+	json_object_array_add(answers, json_object_new_string(file));
+	snprintf(file, sizeof(file), "%s.p7s", name);
+	json_object_array_add(answers, json_object_new_string(file));
+	json_object_object_add(o, "answers", answers);
+}
+
+bool ticket_print(const struct ticket *t, struct ks_buf *file, struct ks_error *err)
+{
+	JSON *o = json_object_new_object();
+	const char *text;
+
+	add(o, "format", format);
+	json_object_object_add(o, "version", json_object_new_int(FORMAT_VERSION));
+	add(o, "kernel", t->kernel);
+	add(o, "path", t->path);
+	add(o, "path_hex", t->path_hex);
+	add(o, "hash", t->hash);
+	add(o, "digest", t->digest);
+	json_object_object_add(o, "image_size", json_object_new_int64((int64_t)t->image_size));
+	json_object_object_add(o, "stack", json_object_new_boolean(t->stack));
+	if (!add_cert(o, t->cert, err))
+		return false;
+	add_answers(o, t->name);
+	text = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+							 JSON_C_TO_STRING_NOSLASHESCAPE);
+	return text ? ks_buf_append(file, text, strlen(text), err) &&
+			       ks_buf_append(file, "\n", 1, err) :
+		      ks_fail_memory(err);
+}
+
+/* Reading */
+
+static bool parse_json(struct ks_view file, struct json_object **o, struct ks_error *err)
+{
+	struct json_tokener *tokener = json_tokener_new_ex(DEPTH);
+	enum json_tokener_error error;
+
+	if (!tokener)
+		return ks_fail_memory(err);
+	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	*o = json_tokener_parse_ex(tokener, file.len ? (const char *)file.data : "", (int)file.len);
+	error = json_tokener_get_error(tokener);
+	json_tokener_free(tokener);
+	if (error == json_tokener_continue)
+		return ks_fail(err, KS_ERR_INPUT, "no JSON, or truncated");
+	if (error != json_tokener_success)
+		return ks_fail(err, KS_ERR_INPUT, "no JSON: %s", json_tokener_error_desc(error));
+	return json_object_is_type(*o, json_type_object) ||
+	       ks_fail(err, KS_ERR_INPUT, "no JSON object");
+}
+
+static bool member(struct json_object *o, const char *name, enum json_type type,
+		   struct json_object **value, struct ks_error *err)
+{
+	if (json_object_object_get_ex(o, name, value) && json_object_is_type(*value, type))
+		return true;
+	return ks_fail(err, KS_ERR_INPUT, "'%s' is missing, or no %s", name,
+		       json_type_to_name(type));
+}
+
+static bool text(struct json_object *o, const char *name, char **copy, struct ks_error *err)
+{
+	struct json_object *value;
+	const char *string;
+
+	if (!member(o, name, json_type_string, &value, err))
+		return false;
+	string = json_object_get_string(value);
+	if (strlen(string) != (size_t)json_object_get_string_len(value))
+		return ks_fail(err, KS_ERR_INPUT, "'%s' has a zero byte in it", name);
+	return ks_string_copy(copy, string, err);
+}
+
+static bool check_version(struct json_object *o, struct ks_error *err)
+{
+	KS_STRING said = NULL;
+	struct json_object *version;
+
+	if (!text(o, "format", &said, err))
+		return false;
+	if (strcmp(said, format) != 0)
+		return ks_fail(err, KS_ERR_INPUT, "no request of kernel-sign");
+	if (!member(o, "version", json_type_int, &version, err))
+		return false;
+	return json_object_get_int64(version) == FORMAT_VERSION ||
+	       ks_fail(err, KS_ERR_UNSUPPORTED,
+		       "a request of version %lld; this program knows version %d",
+		       (long long)json_object_get_int64(version), FORMAT_VERSION);
+}
+
+static bool read_cert(struct json_object *o, X509 **cert, struct ks_error *err)
+{
+	KS_STRING base64 = NULL;
+	KS_BUF der = { 0 };
+	size_t size;
+	int len;
+
+	if (!text(o, "certificate", &base64, err))
+		return false;
+	size = strlen(base64);
+	if (!ks_buf_reserve(&der, size + 1, err))
+		return false;
+	len = EVP_DecodeBlock(der.data, (unsigned char *)base64, (int)size);
+	if (len <= 0)
+		return ks_fail(err, KS_ERR_INPUT, "'certificate' is no base64");
+	der.len = (size_t)len;
+	for (size_t i = 0; i < 2 && size > i && base64[size - 1 - i] == '='; i++)
+		der.len--; /* what pads it came out as zeros */
+	if (ks_cert_is_der(ks_buf_view(&der)) && ks_cert_parse(ks_buf_view(&der), cert, err))
+		return true;
+	return ks_fail(err, KS_ERR_INPUT, "'certificate' is none");
+}
+
+static bool parse(struct json_object *o, struct ticket *t, struct ks_error *err)
+{
+	struct json_object *stack;
+
+	if (!check_version(o, err) || !text(o, "path", &t->path, err) ||
+	    !text(o, "path_hex", &t->path_hex, err) || !text(o, "hash", &t->hash, err) ||
+	    !text(o, "digest", &t->digest, err) ||
+	    !member(o, "stack", json_type_boolean, &stack, err) || !read_cert(o, &t->cert, err))
+		return false;
+	t->stack = json_object_get_boolean(stack);
+	return ks_digest_find(t->hash) ||
+	       ks_fail(err, KS_ERR_UNSUPPORTED, "unknown hash '%s'", t->hash);
+}
+
+bool ticket_parse(struct ks_view file, struct ticket *ticket, struct ks_error *err)
+{
+	JSON *o = NULL;
+
+	*ticket = (struct ticket){ 0 };
+	if (file.len > TICKET_LIMIT)
+		return ks_fail(err, KS_ERR_INPUT, "more than %d bytes", TICKET_LIMIT);
+	if (parse_json(file, &o, err) && parse(o, ticket, err))
+		return true;
+	ticket_free(ticket);
+	return false;
+}
+
+bool ticket_same(const struct ticket *a, const struct ticket *b)
+{
+	return strcmp(a->path_hex, b->path_hex) == 0 && strcmp(a->hash, b->hash) == 0 &&
+	       strcmp(a->digest, b->digest) == 0 && a->stack == b->stack &&
+	       X509_cmp(a->cert, b->cert) == 0;
+}
+
+void ticket_free(struct ticket *t)
+{
+	free(t->path_hex);
+	free(t->path);
+	free(t->hash);
+	free(t->digest);
+	free(t->kernel);
+	X509_free(t->cert);
+	*t = (struct ticket){ 0 };
+}
