@@ -350,7 +350,7 @@ const char *ks_signer_algorithm(const struct ks_signer *signer, size_t i)
 bool ks_signer_is_elsewhere(const struct ks_signer *signer)
 {
 	for (size_t i = 0; i < signer->count; i++)
-		if (ks_token_holds(signer->one[i].key))
+		if (signer->one[i].key && ks_token_holds(signer->one[i].key))
 			return true;
 	return false;
 }
