@@ -79,6 +79,35 @@ static bool has_tss2(struct ks_view file)
 	return memmem(file.data, file.len, head, sizeof(head) - 1) != NULL;
 }
 
+static PKCS8_PRIV_KEY_INFO *read_pkcs8(struct ks_view file)
+{
+	const unsigned char *at = file.data;
+	PKCS8_PRIV_KEY_INFO *info =
+		file.len <= LONG_MAX ? d2i_PKCS8_PRIV_KEY_INFO(NULL, &at, (long)file.len) : NULL;
+	struct ks_error ignored;
+	KS_BIO *bio = NULL;
+
+	if (!info && ks_bio_open(file, &bio, &ignored))
+		info = PEM_read_bio_PKCS8_PRIV_KEY_INFO(bio, NULL, ks_no_passphrase, NULL);
+	ERR_clear_error();
+	return info;
+}
+
+/* A whole PKCS#8 key that OpenSSL does not read: of ML-DSA before 3.5, say. */
+static void name_unknown(struct ks_view file, struct ks_error *err)
+{
+	PKCS8_PRIV_KEY_INFO *info = read_pkcs8(file);
+	const ASN1_OBJECT *algorithm;
+	char name[80];
+
+	if (info && PKCS8_pkey_get0(&algorithm, NULL, NULL, NULL, info) &&
+	    OBJ_obj2txt(name, sizeof(name), algorithm, 0) > 0)
+		ks_fail(err, KS_ERR_KEY,
+			"a private key of a kind (%s) that OpenSSL %s cannot use, or a broken one",
+			name, OpenSSL_version(OPENSSL_VERSION_STRING));
+	PKCS8_PRIV_KEY_INFO_free(info);
+}
+
 bool ks_key_open(struct ks_view file, const struct ks_passphrase *from, EVP_PKEY **key, X509 **cert,
 		 struct ks_error *err)
 {
@@ -94,7 +123,12 @@ bool ks_key_open(struct ks_view file, const struct ks_passphrase *from, EVP_PKEY
 	*key = found.key;
 	if (cert)
 		*cert = choose_cert(&found);
-	return found.key || fail(&asking, err);
+	if (found.key)
+		return true;
+	fail(&asking, err);
+	if (!asking.asked && err->code == KS_ERR_KEY)
+		name_unknown(file, err);
+	return ks_openssl_doubt(err);
 }
 
 static bool give(void *ctx, const char **text, const char **source, struct ks_error *err)
