@@ -163,9 +163,10 @@ static bool read_pair(const struct ks_keystore *store, const char *name, struct 
 	is_pair = X509_check_private_key(pair->cert, pair->key) == 1 &&
 		  X509_cmp(pair->cert, with_key) == 0;
 	ERR_clear_error();
-	if (!is_pair)
-		return ks_fail(err, KS_ERR_KEY, "key and certificate are no pair");
-	return read_hash(store, name, &pair->hash, err);
+	if (is_pair)
+		return read_hash(store, name, &pair->hash, err);
+	ks_fail(err, KS_ERR_KEY, "key and certificate are no pair");
+	return ks_openssl_doubt(err);
 }
 
 /* Seconds from A to B; days are counted apart, for a century of seconds does not fit an int. */
