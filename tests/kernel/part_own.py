@@ -3,7 +3,6 @@
 wrote into CONFIG_SYSTEM_TRUSTED_KEYS, and ML-DSA."""
 import dataclasses
 import os
-import re
 import subprocess
 import tempfile
 
@@ -32,6 +31,10 @@ DIGESTS = {name: bytes.fromhex("6086480165030402") + bytes([number])
 REVOKED = REJECTED.meaning("revoked")
 HAS_ATTRIBUTES = REJECTED.saying("PKCS7: Invalid module sig (has authattrs)")
 NO_FILTER = forms.status(forms.XZ_OPTIONS)
+# Signed by several at once: one that is trusted is enough, wherever it stands; one that is revoked is too much.
+SEVERAL = {"rsa+ec": LOADS, "other+rsa": LOADS, "rsa+other": LOADS, "other+mldsa-65": LOADS, "mldsa-65+other": LOADS,
+           "rsa+mldsa-44+mldsa-87": LOADS, "other+mldsa-unknown": UNKNOWN, "rsa+revoked": REVOKED,
+           "other+revoked": REVOKED}
 # What verify says, and why it is not what the kernel says.
 VERDICTS = {LOADS: "good, exit 0", REJECTED: "bad, exit 1", HAS_ATTRIBUTES: "good, exit 0",
             UNKNOWN: "unknown signer, exit 2"}
@@ -103,11 +106,18 @@ def has_x86_filter(path):
     return b"--x86" in out
 
 
-def sign(name, digest, *paths):
-    """By kernel-sign, with a key that tests/lib/keys made."""
-    keys = below(os.path.join(BUILD, "keys", name))
-    must("kernel-sign", "sign", "-q", "--key", keys + ".key", "--cert", keys + ".pem", "--hash", digest,
-         *map(below, paths))
+def key_options(name):
+    """Of a key that tests/lib/keys made, or of an ML-DSA key of a store."""
+    base = below(os.path.join(BUILD, "keys", name))
+    if name.startswith("mldsa"):
+        return ["--key", f"{base}/current/signing_key.pem", "--cert", f"{base}/current/signing_crt.crt"]
+    return ["--key", base + ".key", "--cert", base + ".pem"]
+
+
+def sign(names, digest, *paths):
+    """By kernel-sign, with all of those keys."""
+    options = [option for name in names.split("+") for option in key_options(name)]
+    must("kernel-sign", "sign", "-q", *options, "--hash", digest, *map(below, paths))
 
 
 def question(group, name, data, says, way="memory", suffix=".ko", **more):
@@ -128,7 +138,6 @@ class Subject:
         modules = os.path.join(self.package, "usr/lib/modules", self.release)
         self.own_key = os.path.join(modules, "build/certs-local/current/signing_key.pem")
         self.installed = os.path.join(modules, "updates/probe.ko")
-        self.is_ml_dsa = VARIANTS[variant].startswith("ML-DSA")
         self.faults, self.signed = self.flow()
         self.tree = os.path.join(folder, "tree")
         self.plant()
@@ -151,13 +160,9 @@ class Subject:
         return inside("kernel-sign", "sign", "--root", below(self.package), "-k", self.release)
 
     def flow(self):
-        """(faults, the signed module); ML-DSA keys cannot sign yet, and then nothing may be written."""
+        """(faults, the signed module)"""
         status, out, err = self.sign_package()
         written = judge.read(self.installed)
-        if self.is_ml_dsa:
-            told = re.search("ML-DSA-65 keys cannot sign modules", err)
-            faults = [] if status == 1 and told and written == self.image else [f"exit status {status}: {out}{err}"]
-            return faults, attached(self.image, MlDsa("own", self.own_key).message(self.image, self.folder))
         status, out, err = (status, out, err) if status else inside(
             "kernel-sign", "verify", "--root", below(self.package), "-k", self.release)
         return [f"exit status {status}: {out}{err}"] if status else [], written
@@ -177,6 +182,9 @@ class Subject:
                 ("tampered", tampered, REJECTED), ("unsigned", self.image, UNSIGNED),
                 ("foreign RSA", self.by("rsa"), LOADS), ("foreign ECDSA", self.by("ec"), LOADS),
                 ("unknown key", self.by("other"), UNKNOWN), ("foreign and revoked", self.by("revoked"), REVOKED)]
+        rows += [(f"ours, {name}, {digest}", self.by(name, digest=digest), LOADS)
+                 for name in FOREIGN for digest in ("sha256", "sha512")]
+        rows += [(f"several keys, {names}", self.by(names), says) for names, says in SEVERAL.items()]
         asks = [question("keys", name, data, says) for name, data, says in rows]
         return asks + list(self.ask_containers()) + list(self.ask_ml_dsa())
 
@@ -266,8 +274,7 @@ def check_subject(tap, report, subject):
     files = guest.Files(subject.tree, [one.job for one in asks])
     found, answers = asking.ask("own", subject.kernel.label, subject.kernel, asks,
                                 [Job("dump", "dump"), *files.both(subject.kernel)], trees={".": subject.tree})
-    what = "sign refuses an ML-DSA key, and says so" if subject.is_ml_dsa else "sign and verify take the package's key"
-    tap.claim(f"{label}: {what}", subject.faults)
+    tap.claim(f"{label}: sign and verify take the package's key", subject.faults)
     tap.claim(f"{label}: the builtin keyring is the config's", judge_keys(subject, answers["dump"]))
     claim_cells(tap, label, [cell for _, cell, _ in found])
     tap.claim(f"{label}: doubt: wrong answers are found",
