@@ -137,6 +137,9 @@ class Cases:
         for name, parts in (("known, unknown", [known, unknown]), ("unknown, known", [unknown, known]),
                             ("two known", [known, also]), ("unknown, unknown, known", [unknown, unknown, known])):
             yield self.with_(group, name, forge.joined(*parts), "good", LOADS)
+        for names in (("rsa", "other"), ("other", "rsa"), ("rsa3072", "rsa", "rsa4096")):
+            what = self.of(names[0], others=[self.keys[name] for name in names[1:]])
+            yield self.with_(group, f"ours, by {', '.join(names)} at once", what, "good", LOADS)
         for name, parts in (("good, bad", [known, bad]), ("bad, good", [bad, known]),
                             ("good, bad, good", [known, bad, also])):
             yield self.with_(group, name, forge.joined(*parts), "good", REJECTED.because(ONE_OF_EACH), words=r"\bbad\b")

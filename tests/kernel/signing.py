@@ -58,9 +58,9 @@ def program(*arguments):
     return status, out.decode(errors="replace"), err
 
 
-def signed(image, key, digest, key_id=False, tool=False):
-    """The module that our `sign` makes of it, or the sign-file personality (TOOL), which alone can name a signer by
-    KEY_ID."""
+def signed(image, key, digest, key_id=False, tool=False, others=()):
+    """The module that our `sign` makes of it, by OTHERS, too; or the sign-file personality (TOOL), which alone can name
+    a signer by KEY_ID."""
     with tempfile.TemporaryDirectory() as scratch:
         path = os.path.join(scratch, "module.ko")
         with open(path, "wb") as file:
@@ -68,7 +68,8 @@ def signed(image, key, digest, key_id=False, tool=False):
         if tool or key_id:
             command = ["sign-file", *(["-k"] if key_id else []), digest, *key.pair, path]
         else:
-            command = ["sign", "--quiet", "--key", key.private, "--cert", key.pem, "--hash", digest, path]
+            keys = [option for one in (key, *others) for option in ("--key", one.private, "--cert", one.pem)]
+            command = ["sign", "--quiet", *keys, "--hash", digest, path]
         status, out, err = program(*command)
         if status:
             raise judge.Fault(f"{' '.join(command)}: exit status {status}: {out}{err}")
