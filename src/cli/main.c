@@ -72,5 +72,8 @@ int main(int argc, char **argv)
 	status = run(argc, argv);
 	ks_token_close();
 	pin_wipe();
-	return report_end(status);
+	status = report_end(status);
+	if (ks_token_outlives())
+		_exit(status);
+	return status;
 }

@@ -48,7 +48,13 @@ bool ks_token_holds(const EVP_PKEY *key);
 void ks_token_enter(const EVP_PKEY *key);
 void ks_token_leave(const EVP_PKEY *key);
 
-/* Logs out and unloads.  No key of a token may be left. */
+/* Logs out and unloads, as far as that can be done.  No key of a token may be left. */
 void ks_token_close(void);
+
+/*
+ * Whether a process that ends as usual would end badly: OpenSSL lets go of its provider for PKCS#11
+ * only when the libraries of tokens have taken themselves apart.  _exit() spares both.
+ */
+bool ks_token_outlives(void);
 
 #endif
