@@ -26,12 +26,14 @@ enum {
 static const struct kind {
 	const char *scheme; /* of the URI */
 	const char *provider;
+	const char *properties;
 	const char *device;
 	const char *packages;
 } kinds[] = {
-	{ "pkcs11", "pkcs11", "PKCS#11 tokens", "pkcs11-provider or libengine-pkcs11-openssl" },
-	{ "handle", "tpm2", "TPMs", "tpm2-openssl" },
-	{ "object", "tpm2", "TPMs", "tpm2-openssl" },
+	{ "pkcs11", "pkcs11", "?provider=pkcs11", "PKCS#11 tokens",
+	  "libengine-pkcs11-openssl or pkcs11-provider" },
+	{ "handle", "tpm2", "?provider=tpm2", "TPMs", "tpm2-openssl" },
+	{ "object", "tpm2", "?provider=tpm2", "TPMs", "tpm2-openssl" },
 };
 
 enum { KINDS = sizeof(kinds) / sizeof(*kinds), PKCS11 = 0, TPM = 1 };
@@ -162,16 +164,33 @@ static bool open_provider(const struct kind *kind)
 	return used[i];
 }
 
+/* Empties OpenSSL's queue; whether a shared library is in it that could not be loaded. */
+static bool has_dso_error(void)
+{
+	unsigned long code;
+	bool found = false;
+
+	while ((code = ERR_get_error()))
+		found |= ERR_GET_LIB(code) == ERR_LIB_DSO;
+	return found;
+}
+
 static bool open_kind(const struct kind *kind, bool *by_engine, struct ks_error *err)
 {
-	bool ok = open_provider(kind);
+	bool ok = open_provider(kind), is_installed = !has_dso_error();
 
 	*by_engine = !ok && kind == &kinds[PKCS11] && ks_token_engine_open();
 	ERR_clear_error();
 	if (ok || *by_engine)
 		return true;
-	ks_fail(err, KS_ERR_UNSUPPORTED, "nothing here speaks to %s: install %s", kind->device,
-		kind->packages);
+	if (is_installed)
+		ks_fail(err, KS_ERR_UNSUPPORTED,
+			"OpenSSL's provider %s finds none of the %s: is one there, and is its "
+			"library set up?",
+			kind->provider, kind->device);
+	else
+		ks_fail(err, KS_ERR_UNSUPPORTED, "nothing here speaks to %s: install %s",
+			kind->device, kind->packages);
 	return ks_openssl_doubt(err);
 }
 
@@ -430,12 +449,29 @@ bool ks_token_holds(const EVP_PKEY *key)
 	       strcmp(name, "base") != 0 && strcmp(name, "legacy") != 0;
 }
 
+const char *ks_token_properties(const EVP_PKEY *key)
+{
+	const char *name = provider_name(key);
+
+	if (!name || !ks_token_holds(key))
+		return NULL;
+	for (size_t i = 0; i < KINDS; i++)
+		if (strcmp(name, kinds[i].provider) == 0)
+			return kinds[i].properties;
+	return NULL;
+}
+
 /* Those for PKCS#11 say that threads may use them; tpm2-openssl does not. */
 static bool wants_quiet(const EVP_PKEY *key)
 {
 	const char *name = provider_name(key);
 
 	return ks_token_holds(key) && name && strncmp(name, "pkcs11", strlen("pkcs11")) != 0;
+}
+
+void ks_token_blame(const EVP_PKEY *key, const struct ks_error *err)
+{
+	refused |= wants_quiet(key) && strstr(err->text, "authorization");
 }
 
 void ks_token_enter(const EVP_PKEY *key)

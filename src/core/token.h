@@ -44,6 +44,15 @@ KS_MUST_CHECK bool ks_token_prepare_tss2(struct ks_error *err);
  */
 bool ks_token_holds(const EVP_PKEY *key);
 
+/*
+ * The property query to fetch what works with KEY: OpenSSL 3.0 would rather work itself, with the
+ * public half of the key, which is all that it gets.  NULL for a key of its own.
+ */
+const char *ks_token_properties(const EVP_PKEY *key);
+
+/* To be told of the first signature by KEY that fails: a TPM looks at the PIN only then. */
+void ks_token_blame(const EVP_PKEY *key, const struct ks_error *err);
+
 /* Around each use of such a key; no two threads are between them with what cannot bear it. */
 void ks_token_enter(const EVP_PKEY *key);
 void ks_token_leave(const EVP_PKEY *key);
