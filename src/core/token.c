@@ -119,12 +119,11 @@ static bool replace_value(const char *uri, const char *value, const char *by, ch
 			       value + strcspn(value, ";?&"));
 }
 
-bool ks_token_redact(const char *uri, char **shown, struct ks_error *err)
+bool ks_token_redact(const char *name, char **shown, struct ks_error *err)
 {
-	const char *pin = ks_token_is_uri(uri) ? find_attribute(uri, "pin-value") : NULL;
+	const char *pin = ks_token_is_uri(name) ? find_attribute(name, "pin-value") : NULL;
 
-	*shown = NULL;
-	return !pin || replace_value(uri, pin, "...", shown, err);
+	return pin ? replace_value(name, pin, "...", shown, err) : ks_string_copy(shown, name, err);
 }
 
 /* The URI of a key, as that of its certificate. */

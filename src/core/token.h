@@ -13,11 +13,8 @@
 /* Whether NAME is a URI of that kind and no path. */
 bool ks_token_is_uri(const char *name);
 
-/*
- * A copy of the URI for people to read, without a PIN that stands in it; NULL where none does.  The
- * caller frees it.
- */
-KS_MUST_CHECK bool ks_token_redact(const char *uri, char **shown, struct ks_error *err);
+/* A copy of a path or URI for people to read, without a PIN that stands in it.  The caller frees it. */
+KS_MUST_CHECK bool ks_token_redact(const char *name, char **shown, struct ks_error *err);
 
 /*
  * The one private key that answers to URI; the caller frees it, before ks_token_close().  Once a
