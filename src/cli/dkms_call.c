@@ -5,11 +5,13 @@
 #include <string.h>
 
 #include "cli/config.h"
+#include "cli/key_file.h"
 #include "cli/report.h"
 #include "cli/request.h"
 #include "core/dkms.h"
 #include "core/dkmshook.h"
 #include "core/facts.h"
+#include "core/token.h"
 
 const char *dkms_call_kernel(void)
 {
@@ -57,17 +59,18 @@ static bool has_hook(bool *is_there, struct ks_error *err)
 
 static bool tell_of_own(const char *key, const struct ks_key_place *own, struct ks_error *err)
 {
+	KS_STRING shown = NULL;
 	bool hook;
 
-	if (!has_hook(&hook, err))
+	if (!has_hook(&hook, err) || !ks_token_redact(own->key, &shown, err))
 		return false;
 	if (hook)
 		report_warning("signing with DKMS's %s, before the hook signs with %s (from %s)",
-			       key, own->key, own->why);
+			       key, shown, own->why);
 	else
 		report_warning("signing with DKMS's %s; %s (from %s) is used if "
 			       "/etc/kernel-sign.conf says dkms-key = kernel",
-			       key, own->key, own->why);
+			       key, shown, own->why);
 	return true;
 }
 
@@ -85,7 +88,11 @@ static bool choose(const struct config *config, const char *kernel, const char *
 	if (!own->key || strcmp(own->key, key) == 0) {
 		ks_key_place_free(own);
 	} else if (config->dkms_key == DKMS_KEY_KERNEL) {
-		report_warning("signing with %s (from %s) instead of DKMS's %s", own->key, own->why,
+		KS_STRING shown = NULL;
+
+		if (!ks_token_redact(own->key, &shown, err))
+			return false;
+		report_warning("signing with %s (from %s) instead of DKMS's %s", shown, own->why,
 			       key);
 	} else {
 		bool told = tell_of_own(key, own, err);
@@ -127,6 +134,6 @@ bool dkms_call_check(const char *path, const char *cert, struct ks_error *err)
 {
 	KS_CERTS certs = { 0 };
 
-	return ks_certs_load(&certs, NULL, cert, err) &&
+	return key_file_certs(&certs, NULL, cert, err) &&
 	       (inspect(path, &certs, err) || ks_at(err, path));
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/strings.h"
 #include "cli/pin.h"
 #include "cli/report.h"
 #include "core/cert.h"
@@ -92,15 +93,11 @@ static void warn_dates(const char *path, const X509 *cert)
 static bool name_both(const struct key_file *file, struct ks_identity *identity,
 		      struct ks_error *err)
 {
-	identity->key_name = file->key;
-	identity->cert_name = file->cert;
 	if (!ks_token_redact(file->key, &identity->shown[0], err) ||
 	    !ks_token_redact(file->cert, &identity->shown[1], err))
 		return false;
-	if (identity->shown[0])
-		identity->key_name = identity->shown[0];
-	if (identity->shown[1])
-		identity->cert_name = identity->shown[1];
+	identity->key_name = identity->shown[0];
+	identity->cert_name = identity->shown[1];
 	return true;
 }
 
@@ -165,4 +162,24 @@ bool key_file_open(const struct key_file *file, struct ks_identity *identity, st
 		return false;
 	warn_dates(identity->cert_name, identity->cert);
 	return true;
+}
+
+static bool load_answering(struct ks_certs *certs, const char *uri, const char *shown,
+			   struct ks_error *err)
+{
+	struct ks_passphrase pin = pin_for(shown);
+	KS_X509 *cert = NULL;
+
+	return (ks_token_cert(uri, &pin, NULL, &cert, err) && ks_certs_add(certs, cert, err)) ||
+	       ks_at(err, shown);
+}
+
+bool key_file_certs(struct ks_certs *certs, const char *root, const char *path,
+		    struct ks_error *err)
+{
+	KS_STRING shown = NULL;
+
+	if (!ks_token_is_uri(path))
+		return ks_certs_load(certs, root, path, err);
+	return ks_token_redact(path, &shown, err) && load_answering(certs, path, shown, err);
 }

@@ -3,6 +3,7 @@
 #ifndef KS_CLI_KEY_FILE_H
 #define KS_CLI_KEY_FILE_H
 
+#include "core/certs.h"
 #include "core/identity.h"
 
 /* What is done about a key that others can get at. */
@@ -25,5 +26,9 @@ struct key_file {
  */
 KS_MUST_CHECK bool key_file_open(const struct key_file *file, struct ks_identity *identity,
 				 struct ks_error *err);
+
+/* As ks_certs_load(), and of a URI (core/token.h) the certificate that answers to it. */
+KS_MUST_CHECK bool key_file_certs(struct ks_certs *certs, const char *root, const char *path,
+				  struct ks_error *err);
 
 #endif

@@ -12,6 +12,7 @@
 #include "cli/keys.h"
 #include "cli/report.h"
 #include "core/efivar.h"
+#include "core/token.h"
 
 enum { DEFAULT_MAX_SIZE = 1 << 30 }; /* bytes */
 
@@ -267,14 +268,24 @@ bool request_open_signer(const struct request *r, const struct key_options *opti
 	return ok;
 }
 
+static bool tell_certs(const char *path, const char *why, struct ks_error *err)
+{
+	KS_STRING shown = NULL;
+
+	if (!ks_token_redact(path, &shown, err))
+		return false;
+	report_warning("certificates of %s (from %s)", shown, why);
+	return true;
+}
+
 static bool load_certs(const struct request *r, const struct ks_strings *paths, const char *root,
 		       const char *why, struct ks_certs *certs, struct ks_error *err)
 {
 	for (size_t i = 0; i < paths->count; i++) {
-		if (!ks_certs_load(certs, root, paths->item[i], err))
+		if (!key_file_certs(certs, root, paths->item[i], err))
 			return false;
-		if (r->verbose)
-			report_warning("certificates of %s (from %s)", paths->item[i], why);
+		if (r->verbose && !tell_certs(paths->item[i], why, err))
+			return false;
 	}
 	return true;
 }

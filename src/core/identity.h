@@ -11,7 +11,7 @@ struct ks_identity {
 	EVP_PKEY *key;
 	X509 *cert;
 	const char *key_name, *cert_name; /* for errors, to say whose fault it is; or NULL */
-	char *shown[2]; /* those names without a PIN, where one stood in them; or NULL */
+	char *shown[2];			  /* what those may point to: the identity's own, or NULL */
 };
 
 #define KS_IDENTITY __attribute__((cleanup(ks_identity_free))) struct ks_identity

@@ -47,10 +47,16 @@ bool ks_openssl_doubt(struct ks_error *err)
 
 bool ks_fail_openssl(struct ks_error *err, enum ks_code code, const char *what)
 {
-	unsigned long first = ERR_peek_error();
+	const char *data = NULL;
+	int flags = 0;
+	unsigned long first = ERR_peek_error_all(NULL, NULL, NULL, &data, &flags);
 	const char *reason = first ? ERR_reason_error_string(first) : NULL;
+	/* Only somebody else's provider has the cause there. */
+	bool more = ERR_GET_LIB(first) >= ERR_LIB_USER && data && data[0] &&
+		    (flags & ERR_TXT_STRING) && !strchr(data, '\n');
 
-	ks_fail(err, code, "%s: %s", what, reason ? reason : "failed");
+	ks_fail(err, code, "%s: %s%s%s", what, reason ? reason : "failed", more ? ": " : "",
+		more ? data : "");
 	ERR_clear_error();
 	return ks_openssl_doubt(err);
 }

@@ -20,6 +20,7 @@ struct ks_passphrase {
 struct ks_asking {
 	const struct ks_passphrase *from; /* NULL: there is none */
 	bool once;			  /* never the same one again: a token counts */
+	bool soft;			  /* nothing is given as an empty one and no failure */
 	unsigned asked;			  /* how often */
 	const char *source;		  /* of what was given; NULL where nothing was */
 	struct ks_error err;		  /* where none was given, why */

@@ -98,7 +98,7 @@ static bool sign_with(const struct ks_signer *s, EVP_PKEY *key, EVP_PKEY_CTX *ct
 static bool sign_digest(const struct ks_signer *s, EVP_PKEY *key, const struct digest *digest,
 			struct ks_buf *signature, struct ks_error *err)
 {
-	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key, ks_token_properties(key));
 	bool ok = ctx ? sign_with(s, key, ctx, digest, signature, err) : fail_signature(err);
 
 	EVP_PKEY_CTX_free(ctx);
@@ -111,7 +111,8 @@ static bool sign_all_with(const struct ks_signer *s, EVP_PKEY *key, EVP_MD_CTX *
 	EVP_PKEY_CTX *of_key;
 	size_t len;
 
-	if (EVP_DigestSignInit_ex(ctx, &of_key, NULL, NULL, NULL, key, NULL) <= 0)
+	if (EVP_DigestSignInit_ex(ctx, &of_key, NULL, NULL, ks_token_properties(key), key, NULL) <=
+	    0)
 		return fail_signature(err);
 	if (!set_up(s, key, of_key, signature, err))
 		return false;
@@ -205,6 +206,7 @@ static bool try_out(struct ks_signer *s, struct one *one, struct ks_error *err)
 	enum ks_verdict verdict;
 
 	if (!ks_signer_sign(&alone, nothing, &message, err)) {
+		ks_token_blame(one->key, err);
 		err->code = KS_ERR_UNSUPPORTED;
 		ks_at(err, EVP_PKEY_get0_type_name(one->key));
 		return ks_at(err, ks_signer_hash(s));

@@ -26,18 +26,21 @@ enum {
 static const struct kind {
 	const char *scheme; /* of the URI */
 	const char *provider;
+	const char *properties;
 	const char *device;
 	const char *packages;
 } kinds[] = {
-	{ "pkcs11", "pkcs11", "PKCS#11 tokens", "pkcs11-provider or libengine-pkcs11-openssl" },
-	{ "handle", "tpm2", "TPMs", "tpm2-openssl" },
-	{ "object", "tpm2", "TPMs", "tpm2-openssl" },
+	{ "pkcs11", "pkcs11", "?provider=pkcs11", "PKCS#11 tokens",
+	  "libengine-pkcs11-openssl or pkcs11-provider" },
+	{ "handle", "tpm2", "?provider=tpm2", "TPMs", "tpm2-openssl" },
+	{ "object", "tpm2", "?provider=tpm2", "TPMs", "tpm2-openssl" },
 };
 
 enum { KINDS = sizeof(kinds) / sizeof(*kinds), PKCS11 = 0, TPM = 1 };
 
 static OSSL_PROVIDER *loaded[KINDS];
-static bool refused; /* a PIN, by any token */
+static bool used[KINDS]; /* a provider, whoever loaded it */
+static bool refused;	 /* a PIN, by any token */
 static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
 
 /* URIs */
@@ -71,6 +74,44 @@ static const char *find_attribute(const char *uri, const char *name)
 	return NULL;
 }
 
+/* Without that attribute and one of the separators around it. */
+static bool drop_attribute(const char *uri, const char *name, char **copy, struct ks_error *err)
+{
+	const char *value = find_attribute(uri, name), *start, *end;
+
+	if (!value)
+		return ks_string_copy(copy, uri, err);
+	start = value - strlen(name) - 1;
+	end = value + strcspn(value, ";?&");
+	if (*end == ';' || *end == '&')
+		end++;
+	else if (start[-1] != ':')
+		start--;
+	return ks_string_print(copy, err, "%.*s%s", (int)(start - uri), uri, end);
+}
+
+static int hex_digit(char c)
+{
+	const char *digits = "0123456789abcdef0123456789ABCDEF", *at = c ? strchr(digits, c) : NULL;
+
+	return at ? (int)(at - digits) % 16 : -1;
+}
+
+/* RFC 3986, 2.1; in place. */
+static void decode(char *text)
+{
+	char *to = text;
+
+	for (const char *at = text; *at; at++) {
+		int high = *at == '%' ? hex_digit(at[1]) : -1;
+		int low = high >= 0 ? hex_digit(at[2]) : -1;
+
+		*to++ = low >= 0 ? (char)(high << 4 | low) : *at;
+		at += low >= 0 ? 2 : 0;
+	}
+	*to = '\0';
+}
+
 static bool replace_value(const char *uri, const char *value, const char *by, char **copy,
 			  struct ks_error *err)
 {
@@ -78,12 +119,11 @@ static bool replace_value(const char *uri, const char *value, const char *by, ch
 			       value + strcspn(value, ";?&"));
 }
 
-bool ks_token_redact(const char *uri, char **shown, struct ks_error *err)
+bool ks_token_redact(const char *name, char **shown, struct ks_error *err)
 {
-	const char *pin = ks_token_is_uri(uri) ? find_attribute(uri, "pin-value") : NULL;
+	const char *pin = ks_token_is_uri(name) ? find_attribute(name, "pin-value") : NULL;
 
-	*shown = NULL;
-	return !pin || replace_value(uri, pin, "...", shown, err);
+	return pin ? replace_value(name, pin, "...", shown, err) : ks_string_copy(shown, name, err);
 }
 
 /* The URI of a key, as that of its certificate. */
@@ -106,26 +146,50 @@ static bool has_loader(const struct kind *kind)
 	return loader;
 }
 
-/* Loaded in this way it is not the end of the default provider, where no configuration names that. */
+/*
+ * Loaded in this way it is not the end of the default provider, where no configuration names that.
+ * That one has to come first: libraries of tokens calculate with OpenSSL too, and what they find
+ * first must not be the provider that has called them.
+ */
 static bool open_provider(const struct kind *kind)
 {
-	OSSL_PROVIDER **provider = &loaded[kind - kinds];
+	size_t i = (size_t)(kind - kinds);
 
-	if (!has_loader(kind) && !*provider)
-		*provider = OSSL_PROVIDER_try_load(NULL, kind->provider, 1);
-	return has_loader(kind);
+	if (!has_loader(kind) && !loaded[i]) {
+		OSSL_PROVIDER_available(NULL, "default");
+		loaded[i] = OSSL_PROVIDER_try_load(NULL, kind->provider, 1);
+	}
+	used[i] = has_loader(kind);
+	return used[i];
+}
+
+/* Empties OpenSSL's queue; whether a shared library is in it that could not be loaded. */
+static bool has_dso_error(void)
+{
+	unsigned long code;
+	bool found = false;
+
+	while ((code = ERR_get_error()))
+		found |= ERR_GET_LIB(code) == ERR_LIB_DSO;
+	return found;
 }
 
 static bool open_kind(const struct kind *kind, bool *by_engine, struct ks_error *err)
 {
-	bool ok = open_provider(kind);
+	bool ok = open_provider(kind), is_installed = !has_dso_error();
 
 	*by_engine = !ok && kind == &kinds[PKCS11] && ks_token_engine_open();
 	ERR_clear_error();
 	if (ok || *by_engine)
 		return true;
-	ks_fail(err, KS_ERR_UNSUPPORTED, "nothing here speaks to %s: install %s", kind->device,
-		kind->packages);
+	if (is_installed)
+		ks_fail(err, KS_ERR_UNSUPPORTED,
+			"OpenSSL's provider %s finds none of the %s: is one there, and is its "
+			"library set up?",
+			kind->provider, kind->device);
+	else
+		ks_fail(err, KS_ERR_UNSUPPORTED, "nothing here speaks to %s: install %s",
+			kind->device, kind->packages);
 	return ks_openssl_doubt(err);
 }
 
@@ -207,10 +271,69 @@ static void ask_engine(const char *uri, int type, struct ks_asking *asking, stru
 		take_cert(found, cert);
 }
 
+/* What is asked for, and how */
+
+struct query {
+	const struct kind *kind;
+	char *uri;   /* without a PIN */
+	char *value; /* the PIN that stood in it; or NULL */
+	bool by_engine;
+	struct ks_passphrase from;
+	struct ks_asking asking;
+};
+
+#define QUERY __attribute__((cleanup(query_free))) struct query
+
+static void query_free(struct query *q)
+{
+	if (q->value)
+		explicit_bzero(q->value, strlen(q->value));
+	free(q->value);
+	free(q->uri);
+}
+
+static bool give_value(void *ctx, const char **text, const char **source, struct ks_error *err)
+{
+	(void)err;
+	*text = ctx;
+	*source = "the URI";
+	return true;
+}
+
+/* A provider would try a PIN in the URI as often as it looks; what is asked for it gives once. */
+static bool query_open(struct query *q, const char *uri, const struct ks_passphrase *pin,
+		       struct ks_error *err)
+{
+	const char *value = find_attribute(uri, "pin-value");
+
+	q->kind = find_kind(uri);
+	if (refused)
+		return ks_fail(err, KS_ERR_KEY, "not tried: a token has refused a PIN before");
+	if (!open_kind(q->kind, &q->by_engine, err) ||
+	    !drop_attribute(uri, "pin-value", &q->uri, err))
+		return false;
+	q->asking = (struct ks_asking){ .from = pin,
+					.once = true,
+					.soft = !q->by_engine && q->kind == &kinds[PKCS11] };
+	if (!value)
+		return true;
+	if (!ks_string_print(&q->value, err, "%.*s", (int)strcspn(value, ";?&"), value))
+		return false;
+	decode(q->value);
+	q->from = (struct ks_passphrase){ .get = give_value, .ctx = q->value };
+	q->asking.from = &q->from;
+	return true;
+}
+
+static void find(struct query *q, const char *uri, int type, struct found *found)
+{
+	(q->by_engine ? ask_engine : ask_store)(uri, type, &q->asking, found);
+}
+
 /* Why there is nothing */
 
 /* Empties OpenSSL's queue, of which the first entry with a reason is what tells most. */
-static unsigned long take_reason(bool *pin)
+static const char *take_reason(bool *pin)
 {
 	unsigned long code, first = 0;
 
@@ -222,79 +345,84 @@ static unsigned long take_reason(bool *pin)
 		if (!first && ERR_reason_error_string(code))
 			first = code;
 	}
-	return first;
+	return first ? ERR_reason_error_string(first) : NULL;
 }
 
-static bool fail_pin(const char *uri, const struct ks_asking *asking, struct ks_error *err)
+/* The provider keeps to itself why it found nothing: if it would ask again, it was not let in. */
+static bool would_ask_again(const struct query *q, int type, struct ks_error *err)
+{
+	struct ks_asking again = { .soft = true };
+	struct found found = { 0 };
+	KS_STRING uri = NULL;
+
+	if (q->by_engine || q->kind != &kinds[PKCS11] ||
+	    !drop_attribute(q->uri, "pin-source", &uri, err))
+		return false;
+	ask_store(uri, type, &again, &found);
+	EVP_PKEY_free(found.key);
+	X509_free(found.cert);
+	return again.asked > 0;
+}
+
+static bool fail_pin(const struct query *q, struct ks_error *err)
 {
 	refused = true;
-	if (!asking->source && find_attribute(uri, "pin-value"))
-		return ks_fail(err, KS_ERR_KEY, "the token refuses the PIN in the URI");
 	return ks_fail(err, KS_ERR_KEY,
 		       "the token refuses the PIN from %s; it is not tried again, for tokens lock",
-		       asking->source ? asking->source : "the URI");
+		       q->asking.source ? q->asking.source : "the URI's pin-source");
 }
 
-static bool fail(const char *uri, const char *what, const struct ks_asking *asking,
-		 struct ks_error *err)
+static bool fail(const struct query *q, int type, struct ks_error *err)
 {
+	const char *what = type == OSSL_STORE_INFO_PKEY ? "private key" : "certificate", *reason;
 	bool pin;
-	unsigned long code = take_reason(&pin);
-	const char *reason = code ? ERR_reason_error_string(code) : NULL;
 
-	if (asking->err.code)
-		return ks_fail(err, KS_ERR_KEY, "the token wants a PIN; %s", asking->err.text);
+	if (q->asking.err.code)
+		return ks_fail(err, KS_ERR_KEY, "the token wants a PIN; %s", q->asking.err.text);
+	reason = take_reason(&pin);
+	if (!pin && (q->asking.source || find_attribute(q->uri, "pin-source")))
+		pin = would_ask_again(q, type, err);
+	ERR_clear_error();
 	if (pin)
-		return fail_pin(uri, asking, err);
-	ks_fail(err, KS_ERR_MISSING, "no %s answers to this name%s%s", what, reason ? ": " : "",
+		return fail_pin(q, err);
+	ks_fail(err, KS_ERR_MISSING, "no %s answers to this URI%s%s", what, reason ? ": " : "",
 		reason ? reason : "");
 	return ks_openssl_doubt(err);
-}
-
-static bool find(const char *uri, int type, struct ks_asking *asking, struct found *found,
-		 struct ks_error *err)
-{
-	const struct kind *kind = find_kind(uri);
-	bool by_engine;
-
-	if (refused)
-		return ks_fail(err, KS_ERR_KEY, "not tried: a token has refused a PIN before");
-	if (!open_kind(kind, &by_engine, err))
-		return false;
-	(by_engine ? ask_engine : ask_store)(uri, type, asking, found);
-	return true;
 }
 
 bool ks_token_key(const char *uri, const struct ks_passphrase *pin, EVP_PKEY **key,
 		  struct ks_error *err)
 {
-	struct ks_asking asking = { .from = pin, .once = true };
 	struct found found = { 0 };
+	QUERY q = { 0 };
 
-	if (!find(uri, OSSL_STORE_INFO_PKEY, &asking, &found, err))
+	if (!query_open(&q, uri, pin, err))
 		return false;
+	find(&q, q.uri, OSSL_STORE_INFO_PKEY, &found);
 	if (!found.key)
-		return fail(uri, "private key", &asking, err);
+		return fail(&q, OSSL_STORE_INFO_PKEY, err);
 	ERR_clear_error();
-	*key = found.key;
-	if (!found.several)
+	if (!found.several) {
+		*key = found.key;
 		return true;
+	}
 	EVP_PKEY_free(found.key);
 	return ks_fail(err, KS_ERR_KEY,
-		       "several private keys answer to this name: add the id of one");
+		       "several private keys answer to this URI: add the id of one");
 }
 
 bool ks_token_cert(const char *uri, const struct ks_passphrase *pin, EVP_PKEY *key, X509 **cert,
 		   struct ks_error *err)
 {
-	struct ks_asking asking = { .from = pin, .once = true };
 	struct found found = { .wanted = key };
 	KS_STRING name = NULL;
+	QUERY q = { 0 };
 
-	if (!name_cert(uri, &name, err) || !find(name, OSSL_STORE_INFO_CERT, &asking, &found, err))
+	if (!query_open(&q, uri, pin, err) || !name_cert(q.uri, &name, err))
 		return false;
+	find(&q, name, OSSL_STORE_INFO_CERT, &found);
 	if (!found.cert && !found.fitting)
-		return fail(uri, "certificate", &asking, err);
+		return fail(&q, OSSL_STORE_INFO_CERT, err);
 	ERR_clear_error();
 	*cert = found.fitting ? found.fitting : found.cert;
 	X509_free(found.fitting ? found.cert : NULL);
@@ -320,12 +448,29 @@ bool ks_token_holds(const EVP_PKEY *key)
 	       strcmp(name, "base") != 0 && strcmp(name, "legacy") != 0;
 }
 
+const char *ks_token_properties(const EVP_PKEY *key)
+{
+	const char *name = provider_name(key);
+
+	if (!name || !ks_token_holds(key))
+		return NULL;
+	for (size_t i = 0; i < KINDS; i++)
+		if (strcmp(name, kinds[i].provider) == 0)
+			return kinds[i].properties;
+	return NULL;
+}
+
 /* Those for PKCS#11 say that threads may use them; tpm2-openssl does not. */
 static bool wants_quiet(const EVP_PKEY *key)
 {
 	const char *name = provider_name(key);
 
 	return ks_token_holds(key) && name && strncmp(name, "pkcs11", strlen("pkcs11")) != 0;
+}
+
+void ks_token_blame(const EVP_PKEY *key, const struct ks_error *err)
+{
+	refused |= wants_quiet(key) && strstr(err->text, "authorization");
 }
 
 void ks_token_enter(const EVP_PKEY *key)
@@ -348,4 +493,9 @@ void ks_token_close(void)
 			OSSL_PROVIDER_unload(loaded[i]);
 		loaded[i] = NULL;
 	}
+}
+
+bool ks_token_outlives(void)
+{
+	return used[PKCS11];
 }

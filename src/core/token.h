@@ -13,11 +13,8 @@
 /* Whether NAME is a URI of that kind and no path. */
 bool ks_token_is_uri(const char *name);
 
-/*
- * A copy of the URI for people to read, without a PIN that stands in it; NULL where none does.  The
- * caller frees it.
- */
-KS_MUST_CHECK bool ks_token_redact(const char *uri, char **shown, struct ks_error *err);
+/* A copy of a path or URI for people to read, without a PIN that stands in it.  The caller frees it. */
+KS_MUST_CHECK bool ks_token_redact(const char *name, char **shown, struct ks_error *err);
 
 /*
  * The one private key that answers to URI; the caller frees it, before ks_token_close().  Once a
@@ -44,11 +41,26 @@ KS_MUST_CHECK bool ks_token_prepare_tss2(struct ks_error *err);
  */
 bool ks_token_holds(const EVP_PKEY *key);
 
+/*
+ * The property query to fetch what works with KEY: OpenSSL 3.0 would rather work itself, with the
+ * public half of the key, which is all that it gets.  NULL for a key of its own.
+ */
+const char *ks_token_properties(const EVP_PKEY *key);
+
+/* To be told of the first signature by KEY that fails: a TPM looks at the PIN only then. */
+void ks_token_blame(const EVP_PKEY *key, const struct ks_error *err);
+
 /* Around each use of such a key; no two threads are between them with what cannot bear it. */
 void ks_token_enter(const EVP_PKEY *key);
 void ks_token_leave(const EVP_PKEY *key);
 
-/* Logs out and unloads.  No key of a token may be left. */
+/* Logs out and unloads, as far as that can be done.  No key of a token may be left. */
 void ks_token_close(void);
+
+/*
+ * Whether a process that ends as usual would end badly: OpenSSL lets go of its provider for PKCS#11
+ * only when the libraries of tokens have taken themselves apart.  _exit() spares both.
+ */
+bool ks_token_outlives(void);
 
 #endif
