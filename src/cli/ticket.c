@@ -39,6 +39,7 @@ static void add(struct json_object *o, const char *name, const char *text)
 
 static bool add_cert(struct json_object *o, X509 *cert, struct ks_error *err)
 {
+	EVP_PKEY *public = X509_get0_pubkey(cert);
 	KS_CERT_TEXT text = { 0 };
 	unsigned char *der = NULL;
 	int len = i2d_X509(cert, &der);
@@ -51,7 +52,7 @@ static bool add_cert(struct json_object *o, X509 *cert, struct ks_error *err)
 		subject = ks_text_escape(text.subject);
 		add(o, "signer", subject);
 		add(o, "key_id", text.key_id);
-		add(o, "key_type", EVP_PKEY_get0_type_name(X509_get0_pubkey(cert)));
+		add(o, "key_type", public ? EVP_PKEY_get0_type_name(public) : NULL);
 		add(o, "certificate", base64);
 	} else if (!base64) {
 		ks_fail_openssl(err, KS_ERR_CRYPTO, "certificate");

@@ -180,6 +180,7 @@ assert b"sesame" not in raw and b"PRIVATE" not in raw'
 observed() {
 	unshare -m true 2>/dev/null || skip "no mount namespace can be made here"
 	status=0
+	# shellcheck disable=SC2016 # the inner shell expands it
 	unshare -m bash -c '
 		set -e
 		mount --make-rprivate /

@@ -61,7 +61,7 @@ assert of("c.ko")["result"] == "failed" and "no ELF file" in of("c.ko")["error"]
 assert of("vendor.ko")["result"] == "left-alone" and of("vendor.ko")["other_signer"] == "the other key"
 assert {m["kernel"] for m in modules} == {"6.1.0-test"}
 assert it["summary"] == {"dry_run": False, "signed": 2, "already-signed": 0, "left-alone": 1,
-                         "unsigned": 0, "not-signed": 0, "failed": 1,
+                         "unsigned": 0, "not-signed": 0, "requested": 0, "not-requested": 0, "failed": 1,
                          "written": {"plain": 1, "spliced": 1, "mended": 0, "recompressed": 0}}
 assert of("a.ko")["written"] == "plain" and of("a.ko")["growth"] < 0
 assert of("b.ko.xz")["written"] == "spliced" and of("b.ko.xz")["growth"] > 0

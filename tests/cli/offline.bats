@@ -30,7 +30,7 @@ service() {
 	(cd DIR && KEY=$KEYS/${2:-rsa}.key CERT=$KEYS/${2:-rsa}.pem bash -euc "$(cat "$FIXTURES/manual.$1")" 2>/dev/null)
 }
 
-# four KEY: modules in every container.
+# Modules in every container.
 four_modules() {
 	module extra/a.ko
 	module extra/b.ko.gz
@@ -180,12 +180,12 @@ edit() {
 	module extra/a.ko
 	module extra/b.ko changed
 	for suffix in sig p7s; do
-		[ $suffix = sig ] && loop=2 || loop=4
+		[ "$suffix" = sig ] && loop=2 || loop=4
 		rm -rf DIR
 		ks 0 sign "${here[@]}" "${by[@]}" --export DIR --export-image
-		service $loop
-		mv "$(file_of a $suffix)" aside
-		mv "$(file_of b $suffix)" "$(file_of a digest | sed "s/digest\$/$suffix/")"
+		service "$loop"
+		mv "$(file_of a "$suffix")" aside
+		mv "$(file_of b "$suffix")" "$(file_of a digest | sed "s/digest\$/$suffix/")"
 		mv aside "$(file_of b digest | sed "s/digest\$/$suffix/")"
 		manifest "$root" >before
 		ks 1 sign "${here[@]}" --attach DIR

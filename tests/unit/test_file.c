@@ -1015,6 +1015,52 @@ static void failing_to_make_leaves_nothing(void **state)
 	assert_int_equal(count_entries(in_scratch("dir")), 0);
 }
 
+/* --- making what is not there ----------------------------------------------------------------- */
+
+static bool no_replace_flag; /* as on file systems that cannot rename so */
+
+int renameat2_hook(int from_dir, const char *from, int to_dir, const char *to,
+		   unsigned int flags) __asm__("renameat2");
+
+int renameat2_hook(int from_dir, const char *from, int to_dir, const char *to, unsigned int flags)
+{
+	if (no_replace_flag) {
+		errno = EINVAL;
+		return -1;
+	}
+	return (int)syscall(SYS_renameat2, from_dir, from, to_dir, to, flags);
+}
+
+static bool create_at(const char *path, const char *text)
+{
+	KS_PLACE place = KS_PLACE_NONE;
+
+	assert_ok(ks_place_find(&place, NULL, in_scratch("dir/x"), &error));
+	free(place.name);
+	place.name = strdup(path);
+	return ks_file_create(&place, 0640, text_view(text), NULL, &error);
+}
+
+static void what_is_there_is_not_made_again(void **state)
+{
+	(void)state;
+	make_dirs(in_scratch("dir"));
+	make_link("nowhere", in_scratch("dir/link"));
+	for (int i = 0; i < 4; i++) {
+		char name[8] = { 'n', (char)('0' + i) };
+
+		no_proc = i % 2;
+		no_replace_flag = i / 2;
+		assert_ok(create_at(name, "first"));
+		assert_int_equal(stat_of(in_scratch("dir/%s", name)).st_mode & 07777, 0640);
+		assert_fails_errno(create_at(name, "second"), EEXIST);
+		assert_content(in_scratch("dir/%s", name), text_view("first"));
+		assert_fails_errno(create_at("link", "second"), EEXIST);
+	}
+	no_replace_flag = false;
+	assert_int_equal(count_entries(in_scratch("dir")), 5);
+}
+
 static void no_descriptor_is_left_open(void **state)
 {
 	KS_PLACE place = KS_PLACE_NONE;
@@ -1077,6 +1123,7 @@ int main(void)
 		file_test(a_dangling_link_s_target_is_made),
 		file_test(only_regular_files_are_written),
 		file_test(failing_to_make_leaves_nothing),
+		file_test(what_is_there_is_not_made_again),
 		file_test(no_descriptor_is_left_open),
 	};
 

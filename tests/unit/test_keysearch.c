@@ -116,6 +116,28 @@ static void a_certificate_alone_makes_no_sense(void **state)
 	expect(&s, "key.pem", "key.pem", true);
 }
 
+static void without_a_key_certificates_are_enough(void **state)
+{
+	struct ks_keysearch s = { .root = root, .kernel = &kernel, .cert_only = true };
+
+	(void)state;
+	cannot(&s, KS_ERR_MISSING);
+	write_text(in_scratch("root" OWN "/signing_key.x509"), "");
+	expect(&s, OWN "/signing_key.x509", OWN "/signing_key.x509", false);
+	write_text(in_scratch("root/var/lib/dkms/mok.pub"), "");
+	expect(&s, "/var/lib/dkms/mok.pub", "/var/lib/dkms/mok.pub", false);
+	write_text(in_scratch("root" LOCAL "/signing_crt.crt"), "");
+	expect(&s, LOCAL "/signing_crt.crt", LOCAL "/signing_crt.crt", false);
+	s.config.store = "/keys";
+	expect(&s, "/keys/current/signing_crt.crt", "/keys/current/signing_crt.crt", false);
+	s.environment.key = "env.key";
+	expect(&s, "env.key", "env.key", true);
+	s.environment.cert = "env.crt";
+	expect(&s, "env.crt", "env.crt", true);
+	s.option.cert = "option.crt";
+	expect(&s, "option.crt", "option.crt", true);
+}
+
 static void key_stores(void **state)
 {
 	struct ks_keysearch s = { .root = root, .option.store = "store" };
@@ -324,6 +346,7 @@ int main(void)
 		search_test(the_whole_order),
 		search_test(a_key_may_bring_its_certificate),
 		search_test(a_certificate_alone_makes_no_sense),
+		search_test(without_a_key_certificates_are_enough),
 		search_test(key_stores),
 		search_test(without_a_kernel_only_the_machine_s_keys),
 		search_test(links_are_followed_inside_the_root),

@@ -188,6 +188,78 @@ static void an_unsigned_module_is_signed(void **state)
 	assert_int_equal(count_entries(root), 1);
 }
 
+/* --- messages from elsewhere, and records ------------------------------------------------------ */
+
+struct elsewhere {
+	bool ready; /* there is a message */
+	size_t asked;
+};
+
+static bool get_message(void *ctx, struct ks_view image, struct ks_buf *message,
+			struct ks_error *err)
+{
+	struct elsewhere *e = ctx;
+
+	(void)err;
+	e->asked++;
+	assert_view_equal(image, ks_buf_view(&plain));
+	if (e->ready)
+		put_plain_message(message, image, identity("P-256", 1), "sha256");
+	return true;
+}
+
+static void messages_come_from_a_source(void **state)
+{
+	struct elsewhere elsewhere = { 0 };
+	struct ks_message_source source = { get_message, &elsewhere };
+	struct ks_signer *public;
+	struct stat before;
+
+	(void)state;
+	assert_ok(ks_signer_open_public(&public, identity("P-256", 1)->cert, "sha256", &error));
+	how.signer = public;
+	how.source = &source;
+	write_file(host("/x.ko"), ks_buf_view(&plain));
+	before = stat_of(host("/x.ko"));
+	expect_sign("/x.ko", false, KS_OUTCOME_REQUESTED, 0);
+	assert_same_file("/x.ko", &before);
+	elsewhere.ready = true;
+	how.dry_run = true;
+	expect_sign("/x.ko", false, KS_OUTCOME_SIGNED, 0);
+	assert_same_file("/x.ko", &before);
+	how.dry_run = false;
+	expect_sign("/x.ko", false, KS_OUTCOME_SIGNED, 0);
+	assert_signed("/x.ko", "P-256", 1);
+	/* Nothing is asked for what is there. */
+	expect_sign("/x.ko", false, KS_OUTCOME_ALREADY_SIGNED, 0);
+	assert_int_equal(elsewhere.asked, 3);
+	ks_signer_free(public);
+}
+
+static void what_was_signed_is_recorded(void **state)
+{
+	struct ks_sign_result result;
+	KS_STRING sha256 = NULL;
+
+	(void)state;
+	assert_ok(ks_digest_hex("sha256", ks_buf_view(&plain), &sha256, &error));
+	how.record = true;
+	write_file(host("/x.ko"), ks_buf_view(&plain));
+	for (int i = 0; i < 3; i++) {
+		assert_ok(i < 2 ? ks_sign_module("/x.ko", &how, false, &result, &error) :
+				  ks_unsign_module("/x.ko", &how, false, &result, &error));
+		assert_non_null(result.record);
+		assert_string_equal(result.record->hash, "sha256");
+		assert_string_equal(result.record->digest, sha256);
+		assert_int_equal(result.record->count, i < 2);
+		if (i < 2)
+			assert_int_equal(
+				X509_cmp(result.record->cert[0], identity("P-256", 1)->cert), 0);
+		ks_sign_result_free(&result);
+		assert_null(result.record);
+	}
+}
+
 static void what_was_there_is_taken_off(void **state)
 {
 	KS_BUF file = { 0 };
@@ -761,6 +833,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		sign_test(an_unsigned_module_is_signed),
+		sign_test(messages_come_from_a_source),
+		sign_test(what_was_signed_is_recorded),
 		sign_test(what_was_there_is_taken_off),
 		sign_test(a_second_time_changes_nothing),
 		sign_test(the_kernel_s_tool_s_signature_is_as_good_as_ours),
