@@ -186,6 +186,7 @@ twice_the_same() {
 }
 
 @test "--deterministic: ECDSA by RFC 6979, or an error where OpenSSL cannot" {
+	local pair by hash
 	module extra/a.ko
 	before=$(manifest "$root")
 	if openssl version | grep -qE '^OpenSSL 3\.[01]\.'; then
@@ -193,8 +194,13 @@ twice_the_same() {
 		blames ec.key 'cannot sign deterministically here .ECDSA does from OpenSSL 3.2 on'
 		[ "$(manifest "$root")" = "$before" ]
 	else
-		twice_the_same ec sha384
-		twice_the_same other sha256
+		for pair in 'ec sha384' 'other sha256' 'ec sha512' 'other sha384'; do
+			read -r by hash <<<"$pair"
+			twice_the_same "$by" "$hash"
+			python3 -B "$BATS_TEST_DIRNAME/../lib/rfc6979.py" "$KEYS/$by.key" "$hash" "$FIXTURES/plain.ko" >wanted
+			values "$tree/extra/a.ko"
+			cmp wanted apart/value
+		done
 	fi
 }
 
@@ -231,8 +237,8 @@ twice_the_same() {
 
 has_mldsa() { openssl list -public-key-algorithms | grep -q ML-DSA-65; }
 
-# mldsa_holds FILE KEY: its one signature, without attributes, is over the module itself, openssl says.
-mldsa_holds() {
+# values FILE: leaves the signature of its one signer, who has no attributes, in apart/value.
+values() {
 	take_apart "$1"
 	PYTHONPATH=$BATS_TEST_DIRNAME/../lib python3 -B - "$BATS_TEST_TMPDIR/apart" <<-'END'
 		import sys
@@ -242,6 +248,11 @@ mldsa_holds() {
 		assert not [node for node in signer.content if node.tag == forge.CONTEXT]
 		open(folder + "/value", "wb").write(forge.signature_value(signer).content)
 	END
+}
+
+# mldsa_holds FILE KEY: its one signature, without attributes, is over the module itself, openssl says.
+mldsa_holds() {
+	values "$1"
 	openssl x509 -in "$KEYS/$2.pem" -noout -pubkey >public.pem
 	openssl pkeyutl -verify -rawin -pubin -inkey public.pem -in apart/image -sigfile apart/value
 }
@@ -277,6 +288,20 @@ mldsa_holds() {
 			ks 0 sign "${here[@]}" --key "$KEYS/mldsa$size.key" --cert "$KEYS/mldsa$size.pem" --hash "$hash"
 			says '^1 already signed'
 		done
+	done
+}
+
+@test "--deterministic: ML-DSA as openssl does it" {
+	local size
+	has_mldsa || return 0
+	for size in 44 65 87; do
+		certify "mldsa$size" -newkey "ML-DSA-$size"
+		module extra/a.ko
+		ks 0 sign "${here[@]}" --key "$KEYS/mldsa$size.key" --cert "$KEYS/mldsa$size.pem" --deterministic
+		mldsa_holds "$tree/extra/a.ko" "mldsa$size"
+		openssl pkeyutl -sign -rawin -inkey "$KEYS/mldsa$size.key" -in "$FIXTURES/plain.ko" -pkeyopt deterministic:1 \
+			-out wanted
+		cmp wanted apart/value
 	done
 }
 
