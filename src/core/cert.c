@@ -40,13 +40,11 @@ bool ks_cert_parse(struct ks_view file, X509 **cert, struct ks_error *err)
 
 enum ks_cert_time ks_cert_time_check(const X509 *cert, time_t now)
 {
-	/* It is valid in the second of notAfter too, which X509_cmp_time() counts as past. */
-	time_t before = now - 1;
-
-	if (X509_cmp_time(X509_get0_notBefore(cert), &now) > 0)
+	if (ASN1_TIME_cmp_time_t(X509_get0_notBefore(cert), now) > 0)
 		return KS_CERT_NOT_YET_VALID;
-	return X509_cmp_time(X509_get0_notAfter(cert), &before) < 0 ? KS_CERT_EXPIRED :
-								      KS_CERT_VALID;
+	/* It is valid in the second of notAfter too; -2 is a time that cannot be read. */
+	return ASN1_TIME_cmp_time_t(X509_get0_notAfter(cert), now) == -1 ? KS_CERT_EXPIRED :
+									   KS_CERT_VALID;
 }
 
 bool ks_cert_tbs_sha256(const X509 *cert, uint8_t *hash)

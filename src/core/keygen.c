@@ -197,10 +197,9 @@ static bool template_name(const CONF *conf, X509_NAME *name, struct ks_error *er
 	return true;
 }
 
-static bool set_subject(const struct ks_keygen *how, const CONF *conf, X509 *cert,
-			struct ks_error *err)
+static bool fill_name(const struct ks_keygen *how, const CONF *conf, X509 *cert, X509_NAME *name,
+		      struct ks_error *err)
 {
-	X509_NAME *name = X509_get_subject_name(cert);
 	KS_STRING common = NULL;
 
 	if (how->subject ? !ks_string_copy(&common, how->subject, err) :
@@ -208,11 +207,20 @@ static bool set_subject(const struct ks_keygen *how, const CONF *conf, X509 *cer
 		return false;
 	if (common ? !add_name_entry(name, "CN", common, err) : !template_name(conf, name, err))
 		return false;
-	if (!X509_NAME_entry_count(name))
-		return ks_fail(err, KS_ERR_INPUT, "the request names no subject");
-	if (!X509_set_issuer_name(cert, name))
-		return ks_fail_openssl(err, KS_ERR_CRYPTO, "certificate");
-	return true;
+	return X509_NAME_entry_count(name) ||
+	       ks_fail(err, KS_ERR_INPUT, "the request names no subject");
+}
+
+static bool set_subject(const struct ks_keygen *how, const CONF *conf, X509 *cert,
+			struct ks_error *err)
+{
+	X509_NAME *name = X509_NAME_new();
+	bool ok = name ? fill_name(how, conf, cert, name, err) : ks_fail_memory(err);
+
+	if (ok && (!X509_set_subject_name(cert, name) || !X509_set_issuer_name(cert, name)))
+		ok = ks_fail_openssl(err, KS_ERR_CRYPTO, "certificate");
+	X509_NAME_free(name);
+	return ok;
 }
 
 /* The certificate */
@@ -250,9 +258,9 @@ static void drop_empty_key_id(X509 *cert)
 {
 	enum { EMPTY_SEQUENCE = 2 }; /* bytes */
 	int at = X509_get_ext_by_NID(cert, NID_authority_key_identifier, -1);
-	X509_EXTENSION *extension = at >= 0 ? X509_get_ext(cert, at) : NULL;
 
-	if (extension && ASN1_STRING_length(X509_EXTENSION_get_data(extension)) == EMPTY_SEQUENCE)
+	if (at >= 0 &&
+	    ASN1_STRING_length(X509_EXTENSION_get_data(X509_get_ext(cert, at))) == EMPTY_SEQUENCE)
 		X509_EXTENSION_free(X509_delete_ext(cert, at));
 }
 
