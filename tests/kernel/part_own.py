@@ -238,6 +238,25 @@ class Subject:
             found = f"{found}, exit {answer[0]}"
             yield Cell("own", "verify", one.group, one.job.id, VERDICTS[one.says], found, WHY[one.says])
 
+    def openssl4_cells(self):
+        """What OpenSSL 4 says of our ML-DSA signatures; those of 3.5 and 3.6 only know them with attributes."""
+        library = "/openssl4/usr/lib/x86_64-linux-gnu"
+        openssl = ["env", f"LD_LIBRARY_PATH={library}", "OPENSSL_CONF=/dev/null", "/openssl4/usr/bin/openssl"]
+        image, other, message = (os.path.join(self.folder, name) for name in ("image", "other", "message"))
+        for path, data in ((image, self.image), (other, flipped(self.image, self.image.index(b"GCC: (")))):
+            with open(path, "wb") as file:
+                file.write(data)
+        for name in FOREIGN:
+            _, messages = judge.split(self.by(name))
+            with open(message, "wb") as file:
+                file.write(messages[0])
+            for what, path, says in (("", image, "verifies"), (", tampered", other, "does not")):
+                status, _, _ = inside(*openssl, "cms", "-verify", "-binary", "-inform", "DER", "-in", below(message),
+                                      "-content", below(path), "-nointern", "-noverify", "-certfile",
+                                      below(os.path.join(BUILD, "keys", name + ".pem")), "-out", "/dev/null")
+                yield Cell("own", "OpenSSL 4", "ML-DSA", f"ours, {name}{what}", says,
+                           "does not" if status else "verifies", "")
+
     def subjects(self):
         """The names of all certificates that the config names."""
         files = [self.own_key, *(os.path.join(BUILD, "keys", name) for name in ("rsa.pem", "ec.pem", "revoked.pem"))]
@@ -294,5 +313,9 @@ def check(tap, report):
             check_subject(tap, report, subject)
         cells = list(subject.verify_cells())
         claim_cells(tap, "own, verify with OpenSSL 3.5", cells)
+        if os.path.isdir(os.path.join(ROOT, "openssl4")):
+            more = list(subject.openssl4_cells())
+            claim_cells(tap, "own, OpenSSL 4's cms -verify", more)
+            cells += more
         for cell in cells:
             report.add(cell)
