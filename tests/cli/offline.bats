@@ -530,6 +530,23 @@ sys.stdout.buffer.write(b"\x30\x80" + der[4:] + b"\0\0")' >"$p7s"
 	is_signed "$copies/a.ko.xz" rsa sha512
 }
 
+@test "a directory that others can write to is warned of" {
+	module extra/a.ko
+	mkdir -m 775 DIR
+	ks 0 sign "${here[@]}" "${by[@]}" --export DIR
+	warns '^kernel-sign: warning: others can write to DIR .mode 0775., and have the service sign what they like$'
+	if [ "$(id -u)" = 0 ]; then
+		chmod 700 DIR
+		chown 65534 DIR
+		ks 0 sign "${here[@]}" "${by[@]}" --export DIR
+		warns '^kernel-sign: warning: DIR belongs to another user .65534., who can have'
+	fi
+	chmod 755 DIR
+	chown "$(id -u)" DIR
+	ks 0 sign "${here[@]}" "${by[@]}" --export DIR
+	[ -z "$stderr" ]
+}
+
 @test "--cert and --hash of --attach are insisted on" {
 	module extra/a.ko
 	ks 0 sign "${here[@]}" "${by[@]}" --export DIR
