@@ -100,6 +100,13 @@ static void done(void *ctx, size_t i, const struct ks_error *err)
 	ks_sign_result_free(&run->outcome[i].sign);
 }
 
+static const char *verb_of(const struct run *run)
+{
+	if (run->unsign)
+		return "unsigning";
+	return run->args->offline.export_to ? "exporting" : "signing";
+}
+
 static int run_batch(struct run *run)
 {
 	const struct sign_args *args = run->args;
@@ -108,9 +115,7 @@ static int run_batch(struct run *run)
 			       .request = &args->request,
 			       .writes = !args->dry_run && !args->offline.export_to,
 			       .more = &run->copies,
-			       .verb = run->unsign	       ? "unsigning" :
-				       args->offline.export_to ? "exporting" :
-								 "signing",
+			       .verb = verb_of(run),
 			       .work = work,
 			       .done = done,
 			       .ctx = run };
