@@ -101,6 +101,13 @@ static void done(void *ctx, size_t i, const struct ks_error *err)
 	ks_sign_result_free(&run->outcome[i].sign);
 }
 
+static const char *verb_of(const struct run *run)
+{
+	if (run->unsign)
+		return "unsigning";
+	return run->args->offline.export_to ? "exporting" : "signing";
+}
+
 static int run_batch(struct run *run)
 {
 	const struct sign_args *args = run->args;
@@ -111,9 +118,7 @@ static int run_batch(struct run *run)
 			       .elsewhere =
 				       run->how.signer && ks_signer_is_elsewhere(run->how.signer),
 			       .more = &run->copies,
-			       .verb = run->unsign	       ? "unsigning" :
-				       args->offline.export_to ? "exporting" :
-								 "signing",
+			       .verb = verb_of(run),
 			       .work = work,
 			       .done = done,
 			       .ctx = run };

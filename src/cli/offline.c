@@ -346,6 +346,23 @@ static bool read_cert(const char *root, const char *path, X509 **cert, struct ks
 	return ks_at(err, path);
 }
 
+/* Whoever can put a digest there can have it signed. */
+static void warn_exposure(const struct offline *o)
+{
+	struct stat st;
+
+	if (fstat(o->fd, &st))
+		return;
+	if (st.st_uid && st.st_uid != geteuid())
+		report_warning("warning: %s belongs to another user (%u), who can have the service "
+			       "sign what they like",
+			       o->dir, (unsigned int)st.st_uid);
+	else if (st.st_mode & (S_IWGRP | S_IWOTH))
+		report_warning("warning: others can write to %s (mode %04o), and have the service "
+			       "sign what they like",
+			       o->dir, st.st_mode & 07777);
+}
+
 static bool open_dir(struct offline *o, struct ks_error *err)
 {
 	bool make = o->options->export_to && !o->dry_run;
@@ -353,6 +370,8 @@ static bool open_dir(struct offline *o, struct ks_error *err)
 	if (make && mkdir(o->dir, 0700) && errno != EEXIST)
 		return ks_fail_errno_at(err, o->dir, "make the directory");
 	o->fd = open(o->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (o->fd >= 0 && make)
+		warn_exposure(o);
 	if (o->fd >= 0 || (o->options->export_to && o->dry_run && errno == ENOENT))
 		return true;
 	return ks_fail_errno_at(err, o->dir, "open the directory");

@@ -78,8 +78,9 @@ static bool check_der(const struct ks_signature *signature, struct ks_view messa
 	bool same = len > 0 && ks_view_equal(ks_view_of(der, (size_t)len), message);
 
 	OPENSSL_free(der);
-	return same || (len <= 0 ? ks_fail_openssl(err, KS_ERR_CRYPTO, "PKCS#7") :
-				   ks_fail(err, KS_ERR_INPUT, "it is BER, not DER"));
+	if (len <= 0)
+		return ks_fail_openssl(err, KS_ERR_CRYPTO, "PKCS#7");
+	return same || ks_fail(err, KS_ERR_INPUT, "it is BER, not DER");
 }
 
 static bool check_signer(const struct ks_signer *signer, const struct ks_signer_id *id,

@@ -471,6 +471,13 @@ sys.stdout.buffer.write(b"\x30\x80" + der[4:] + b"\0\0")' >"$p7s"
 	is_signed "$tree/extra/a.ko" rsa sha512
 	ks 1 sign "${here[@]}" --attach DIR
 	warns 'extra/b.ko: no request for it in DIR: export it first$'
+	# Somebody else's signature will not do for one that was named.
+	sign_by_hand "$tree/extra/b.ko" other
+	ks 1 sign "${here[@]}" --attach DIR b
+	warns 'extra/b.ko: no request for it in DIR: export it first$'
+	ks 0 sign "${here[@]}" --attach DIR
+	says '^1 already signed, 1 not requested, 0 failed'
+	module extra/b.ko
 	rm -rf DIR
 	ks 0 sign --root "$root" -d "/lib/modules/$V/extra" "${by[@]}" --export DIR
 	says '^1 already signed, 1 requested'
@@ -528,6 +535,30 @@ sys.stdout.buffer.write(b"\x30\x80" + der[4:] + b"\0\0")' >"$p7s"
 	service 2
 	ks 0 sign "${here[@]}" --attach DIR
 	is_signed "$copies/a.ko.xz" rsa sha512
+	# Of what is signed already the copy is --attach's to renew.
+	cp before.ko.xz "$copies/a.ko.xz"
+	ks 0 sign "${here[@]}" "${by[@]}" --export DIR
+	says '^1 already signed'
+	cmp "$copies/a.ko.xz" before.ko.xz
+	ks 0 sign "${here[@]}" --attach DIR
+	is_signed "$copies/a.ko.xz" rsa sha512
+}
+
+@test "a directory that others can write to is warned of" {
+	module extra/a.ko
+	mkdir -m 775 DIR
+	ks 0 sign "${here[@]}" "${by[@]}" --export DIR
+	warns '^kernel-sign: warning: others can write to DIR .mode 0775., and have the service sign what they like$'
+	if [ "$(id -u)" = 0 ]; then
+		chmod 700 DIR
+		chown 65534 DIR
+		ks 0 sign "${here[@]}" "${by[@]}" --export DIR
+		warns '^kernel-sign: warning: DIR belongs to another user .65534., who can have'
+	fi
+	chmod 755 DIR
+	chown "$(id -u)" DIR
+	ks 0 sign "${here[@]}" "${by[@]}" --export DIR
+	[ -z "$stderr" ]
 }
 
 @test "--cert and --hash of --attach are insisted on" {

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """check.py PART SUITE...: signs the trees of these suites in every way that users do (PART sign), has
 signatures of every kind looked at (verify: check_verify.py), has modules in every container extended
-(splice: check_splice.py, a sample of it; splice-all), or all of that (all), and says in TAP whether independent readers
+(splice: check_splice.py, a sample of it; splice-all), has a service sign a whole kernel's (offline:
+check_offline.py), or all of that (all), and says in TAP whether independent readers
 agree with the outcome. Called by `run`, which prepares it all."""
 import itertools
 import os
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 
+import check_offline
 import check_splice
 import check_verify
 import judge
@@ -281,6 +283,8 @@ def main(part, *suites):
         check_verify.check(tap, suites)
     if part in ("all", "splice", "splice-all"):
         check_splice.check(tap, part == "splice-all")
+    if part in ("all", "offline"):
+        check_offline.check(tap)
     return tap.finish()
 
 
