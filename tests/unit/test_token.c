@@ -38,7 +38,6 @@ static void redaction(void **state)
 		{ "pkcs11:token=pin-value", "pkcs11:token=pin-value" },
 		{ "/a/pin-value=b;pin-value=c", "/a/pin-value=b;pin-value=c" },
 	};
-	struct ks_error error;
 	char *shown;
 
 	(void)state;
