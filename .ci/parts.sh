@@ -254,6 +254,13 @@ part_dkms() {
 	tap_part dkms "$scratch/src/tests/dkms/run"
 }
 
+part_tokens() {
+	plain
+	export KS_TOKENS_DIR=${KS_TOKENS_DIR:-$scratch/tokens.work}
+	mkdir -p "$KS_TOKENS_DIR"
+	tap_part tokens "$scratch/src/tests/tokens/run"
+}
+
 part_hostile() {
 	plain
 	check hostile TESTS=tests/cli/hostile.bats

@@ -9,10 +9,14 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/file.h"
 #include "base/strings.h"
 #include "core/token_engine.h"
 
-enum { MOST_OBJECTS = 256 }; /* of a token that are looked at */
+enum {
+	MOST_OBJECTS = 256, /* of a token that are looked at */
+	PIN_LIMIT = 4096,   /* bytes of a file with a PIN */
+};
 
 /* PKCS#11's return values, which are the reasons in OpenSSL's queue, of engine and provider alike. */
 enum {
@@ -275,8 +279,9 @@ static void ask_engine(const char *uri, int type, struct ks_asking *asking, stru
 
 struct query {
 	const struct kind *kind;
-	char *uri;   /* without a PIN */
-	char *value; /* the PIN that stood in it; or NULL */
+	char *uri;	    /* without a PIN */
+	char *value;	    /* the PIN that stood in it, or in a file that it names; or NULL */
+	const char *source; /* of that one */
 	bool by_engine;
 	struct ks_passphrase from;
 	struct ks_asking asking;
@@ -294,35 +299,81 @@ static void query_free(struct query *q)
 
 static bool give_value(void *ctx, const char **text, const char **source, struct ks_error *err)
 {
+	struct query *q = ctx;
+
 	(void)err;
-	*text = ctx;
-	*source = "the URI";
+	*text = q->value;
+	*source = q->source;
 	return true;
 }
 
-/* A provider would try a PIN in the URI as often as it looks; what is asked for it gives once. */
+/* A copy of the attribute's value, decoded; NULL where there is none. */
+static bool take_value(const char *uri, const char *name, char **copy, struct ks_error *err)
+{
+	const char *value = find_attribute(uri, name);
+
+	*copy = NULL;
+	if (!value)
+		return true;
+	if (!ks_string_print(copy, err, "%.*s", (int)strcspn(value, ";?&"), value))
+		return false;
+	decode(*copy);
+	return true;
+}
+
+static int line_length(const struct ks_buf *file)
+{
+	const uint8_t *end = memchr(file->data, '\n', file->len);
+
+	return (int)(end ? (size_t)(end - file->data) : file->len);
+}
+
+/* The first line: libp11 takes the newline for a part of the PIN, and the provider does not. */
+static bool read_source(struct query *q, const char *source, struct ks_error *err)
+{
+	const char *path = strncasecmp(source, "file:", 5) == 0 ? source + 5 : source;
+	KS_BUF file = { 0 };
+	struct stat st;
+
+	if (*path != '/')
+		return ks_fail(err, KS_ERR_UNSUPPORTED, "pin-source is no file: with a full path");
+	if (!ks_file_read_path(NULL, path, PIN_LIMIT, &file, &st, err))
+		return ks_at(err, path);
+	q->source = "the URI's pin-source";
+	return ks_string_print(&q->value, err, "%.*s", line_length(&file), (char *)file.data);
+}
+
+/* Engine and provider would try a PIN in the URI as often as they look; this way it is once. */
+static bool take_pin(struct query *q, const char *uri, struct ks_error *err)
+{
+	KS_STRING source = NULL;
+
+	q->source = "the URI";
+	if (!take_value(uri, "pin-value", &q->value, err) ||
+	    !take_value(uri, "pin-source", &source, err) ||
+	    (!q->value && source && !read_source(q, source, err)))
+		return false;
+	q->from = (struct ks_passphrase){ .get = give_value, .ctx = q };
+	if (q->value)
+		q->asking.from = &q->from;
+	return true;
+}
+
 static bool query_open(struct query *q, const char *uri, const struct ks_passphrase *pin,
 		       struct ks_error *err)
 {
-	const char *value = find_attribute(uri, "pin-value");
+	KS_STRING rest = NULL;
 
 	q->kind = find_kind(uri);
 	if (refused)
 		return ks_fail(err, KS_ERR_KEY, "not tried: a token has refused a PIN before");
-	if (!open_kind(q->kind, &q->by_engine, err) ||
-	    !drop_attribute(uri, "pin-value", &q->uri, err))
+	if (!open_kind(q->kind, &q->by_engine, err))
 		return false;
 	q->asking = (struct ks_asking){ .from = pin,
 					.once = true,
 					.soft = !q->by_engine && q->kind == &kinds[PKCS11] };
-	if (!value)
-		return true;
-	if (!ks_string_print(&q->value, err, "%.*s", (int)strcspn(value, ";?&"), value))
-		return false;
-	decode(q->value);
-	q->from = (struct ks_passphrase){ .get = give_value, .ctx = q->value };
-	q->asking.from = &q->from;
-	return true;
+	return take_pin(q, uri, err) && drop_attribute(uri, "pin-value", &rest, err) &&
+	       drop_attribute(rest, "pin-source", &q->uri, err);
 }
 
 static void find(struct query *q, const char *uri, int type, struct found *found)
@@ -349,16 +400,14 @@ static const char *take_reason(bool *pin)
 }
 
 /* The provider keeps to itself why it found nothing: if it would ask again, it was not let in. */
-static bool would_ask_again(const struct query *q, int type, struct ks_error *err)
+static bool would_ask_again(const struct query *q, int type)
 {
 	struct ks_asking again = { .soft = true };
 	struct found found = { 0 };
-	KS_STRING uri = NULL;
 
-	if (q->by_engine || q->kind != &kinds[PKCS11] ||
-	    !drop_attribute(q->uri, "pin-source", &uri, err))
+	if (q->by_engine || q->kind != &kinds[PKCS11])
 		return false;
-	ask_store(uri, type, &again, &found);
+	ask_store(q->uri, type, &again, &found);
 	EVP_PKEY_free(found.key);
 	X509_free(found.cert);
 	return again.asked > 0;
@@ -369,7 +418,7 @@ static bool fail_pin(const struct query *q, struct ks_error *err)
 	refused = true;
 	return ks_fail(err, KS_ERR_KEY,
 		       "the token refuses the PIN from %s; it is not tried again, for tokens lock",
-		       q->asking.source ? q->asking.source : "the URI's pin-source");
+		       q->asking.source ? q->asking.source : "somewhere");
 }
 
 static bool fail(const struct query *q, int type, struct ks_error *err)
@@ -380,8 +429,8 @@ static bool fail(const struct query *q, int type, struct ks_error *err)
 	if (q->asking.err.code)
 		return ks_fail(err, KS_ERR_KEY, "the token wants a PIN; %s", q->asking.err.text);
 	reason = take_reason(&pin);
-	if (!pin && (q->asking.source || find_attribute(q->uri, "pin-source")))
-		pin = would_ask_again(q, type, err);
+	if (!pin && q->asking.source)
+		pin = would_ask_again(q, type);
 	ERR_clear_error();
 	if (pin)
 		return fail_pin(q, err);

@@ -145,11 +145,11 @@ dkms_installs() {
 # --- running the program
 
 # ks STATUS ARGUMENT...: runs it, and fails unless it ends with STATUS.  $output and $stderr then
-# hold what it said.
+# hold what it said.  With $alone it has no terminal that it could ask.
 ks() {
 	local wanted=$1
 	shift
-	run --separate-stderr "$KERNEL_SIGN" "$@"
+	run --separate-stderr ${alone:+setsid -w} "$KERNEL_SIGN" "$@"
 	ended "$wanted"
 }
 

@@ -531,6 +531,7 @@ refuses() {
 
 @test "an encrypted key without its passphrase, with a wrong one, with the right one" {
 	local file
+	local -x alone=1
 	openssl rsa -in "$KEYS/rsa.key" -traditional -aes128 -passout pass:secret -out traditional.key
 	grep -q 'Proc-Type: 4,ENCRYPTED' traditional.key
 	openssl pkcs8 -topk8 -in "$KEYS/rsa.key" -passout pass:secret -out pkcs8.key
@@ -550,6 +551,7 @@ refuses() {
 
 @test "a passphrase that is long, or longer than openssl can take" {
 	local long
+	local -x alone=1
 	printf -v long '%1000s' x
 	openssl pkcs8 -topk8 -in "$KEYS/rsa.key" -passout "pass:$long" -out long.key
 	chmod 600 long.key

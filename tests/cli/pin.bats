@@ -16,6 +16,7 @@ setup_file() {
 
 setup() {
 	start_test
+	export alone=1
 	module extra/a.ko
 	locked=(--key "$KEYS/pkcs8.key" --cert "$KEYS/rsa.pem" --hash sha256)
 	printf 'open-sesame\nthe second line is no part of it\n' >pin
@@ -102,7 +103,7 @@ END
 		ks 2 sign "${here[@]}" "${locked[@]}" --pin-fd "$fd"
 		warns "^kernel-sign: --pin-fd: '$fd' is no open file descriptor"
 	done
-	ks 2 sign "${here[@]}" "${locked[@]}" --pin-fd 7 --pin-file pin 7<pin
+	ks 2 sign "${here[@]}" "${locked[@]}" --pin-fd 7 --pin-file other 7<pin
 	warns 'cannot be combined'
 	is_plain "$tree/extra/a.ko"
 }
@@ -177,11 +178,9 @@ END
 }
 
 @test "no terminal: nobody is asked, and the error says where a passphrase comes from" {
-	run --separate-stderr setsid "$KERNEL_SIGN" sign "${here[@]}" "${locked[@]}"
-	ended 1
+	ks 1 sign "${here[@]}" "${locked[@]}"
 	blames pkcs8.key 'encrypted; its passphrase or PIN is taken from --pin-file, --pin-fd, KBUILD_SIGN_PIN, the credential kernel-sign.pin or a terminal'
-	run --separate-stderr setsid "$KERNEL_SIGN" sign-file sha256 "$KEYS/pkcs8.key" "$KEYS/rsa.pem" "$tree/extra/a.ko"
-	ended 1
+	ks 1 sign-file sha256 "$KEYS/pkcs8.key" "$KEYS/rsa.pem" "$tree/extra/a.ko"
 	blames pkcs8.key 'encrypted; its passphrase or PIN is taken from KBUILD_SIGN_PIN, the credential'
 	is_plain "$tree/extra/a.ko"
 }

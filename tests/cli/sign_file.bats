@@ -182,6 +182,7 @@ kmodsign() { KERNEL_SIGN=$FIXTURES/kmodsign ks "$@"; }
 }
 
 @test "KBUILD_SIGN_PIN opens an encrypted key" {
+	local -x alone=1
 	openssl pkcs8 -topk8 -in "$KEYS/rsa.key" -passout pass:secret -out locked.key
 	chmod 600 locked.key
 	sign_file 1 sha256 locked.key "$KEYS/rsa.pem" a.ko

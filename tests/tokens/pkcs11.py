@@ -123,7 +123,7 @@ def wrong_pins(tap, place):
 
 
 def refusals(tap, place, ambiguous):
-    cases = [("a certificate on the token that is not the key's", KS + "stray", None, "does not belong to the private key"),
+    cases = [("a certificate on the token that is not the key's", KS + "stray", None, "the certificate does not verify"),
              ("another one's certificate", KS + "rsa", KS + "ec", "does not belong to the private key"),
              ("no certificate on the token", KS + "bare", None, "no certificate answers to this URI"),
              ("no such key", KS + "nothing", None, "no private key answers to this URI"),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A system that kernel-sign runs in: this one, or a root; with the scratch directory of both."""
 import os
+import shutil
 import subprocess
 
 MARKER = b"~Module signature appended~\n"
@@ -54,9 +55,10 @@ class Place:
                   "-config", "genkey", "-keyout", f"{name}.key", "-out", f"{name}.pem", *kind)
 
     def modules(self, count, where="modules"):
-        """Fresh ones; the first COUNT, of kernels and all, in a directory."""
+        """So many fresh ones, and nothing else, in a directory."""
+        shutil.rmtree(self.path(where), ignore_errors=True)
+        os.makedirs(self.path(where))
         for i in range(count):
-            os.makedirs(self.path(where), exist_ok=True)
             with open(self.path(f"{where}/m{i:03}.ko"), "wb") as file:
                 file.write(self.read("plain.ko"))
 

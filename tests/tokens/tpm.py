@@ -24,7 +24,8 @@ def open_loopback():
 class Tpm:
     def __init__(self, place):
         os.makedirs(place.path("tpm"))
-        place.env |= {"TPM2TOOLS_TCTI": f"swtpm:port={PORT}", "TPM2OPENSSL_TCTI": f"swtpm:port={PORT}"}
+        tcti = f"swtpm:host=127.0.0.1,port={PORT}"
+        place.env |= {"TPM2TOOLS_TCTI": tcti, "TPM2OPENSSL_TCTI": tcti}
         # It belongs to this process alone, and is ended by its id.
         self.process = subprocess.Popen(
             [*place.prefix, "swtpm", "socket", "--tpm2", "--tpmstate", f"dir={place.path('tpm')}",
