@@ -96,9 +96,7 @@ static bool drop_attribute(const char *uri, const char *name, char **copy, struc
 
 static int hex_digit(char c)
 {
-	const char *digits = "0123456789abcdef0123456789ABCDEF", *at = c ? strchr(digits, c) : NULL;
-
-	return at ? (int)(at - digits) % 16 : -1;
+	return OPENSSL_hexchar2int((unsigned char)c);
 }
 
 /* RFC 3986, 2.1; in place. */
@@ -109,9 +107,14 @@ static void decode(char *text)
 	for (const char *at = text; *at; at++) {
 		int high = *at == '%' ? hex_digit(at[1]) : -1;
 		int low = high >= 0 ? hex_digit(at[2]) : -1;
+		int byte = high * 16 + low;
 
-		*to++ = low >= 0 ? (char)(high << 4 | low) : *at;
-		at += low >= 0 ? 2 : 0;
+		if (low < 0) {
+			*to++ = *at;
+			continue;
+		}
+		*to++ = (char)byte;
+		at += 2;
 	}
 	*to = '\0';
 }
