@@ -27,7 +27,7 @@ setup() {
 # for.  $screen is what was to be seen there; the exit status is the command's.
 terminal() {
 	screen=$(python3 - "$@" <<'END'
-import os, pty, select, sys, time
+import os, pty, select, signal, sys, time
 answer, command = sys.argv[1], sys.argv[2:]
 pid, fd = pty.fork()
 if pid == 0:
@@ -45,6 +45,8 @@ while time.time() < end:
         typed = True
         time.sleep(0.2)
         os.write(fd, b"\x03" if answer == "interrupt" else answer.encode() + b"\n")
+if time.time() >= end:
+    os.kill(pid, signal.SIGKILL)
 print(seen.decode().replace("\r", ""))
 status = os.waitpid(pid, 0)[1]
 sys.exit(128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status))
