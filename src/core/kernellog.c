@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/kernellog.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -271,8 +272,10 @@ static bool take_rest(struct reader *r, struct ks_error *err)
 static bool read_all(struct reader *r, int fd, struct ks_error *err)
 {
 	for (size_t reads = 0; reads < READS_MAX; reads++) {
-		ssize_t n = read(fd, r->bytes + r->len, sizeof(r->bytes) - 1 - r->len);
+		ssize_t n;
 
+		assert(r->len < sizeof(r->bytes));
+		n = read(fd, r->bytes + r->len, sizeof(r->bytes) - 1 - r->len);
 		if (n == 0 || (n < 0 && errno == EAGAIN))
 			return take_rest(r, err);
 		if (n < 0 && errno == EPIPE)

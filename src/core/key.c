@@ -76,7 +76,7 @@ static bool has_tss2(struct ks_view file)
 {
 	static const char head[] = "-----BEGIN TSS2 PRIVATE KEY-----";
 
-	return memmem(file.data, file.len, head, sizeof(head) - 1) != NULL;
+	return file.len && memmem(file.data, file.len, head, sizeof(head) - 1);
 }
 
 static PKCS8_PRIV_KEY_INFO *read_pkcs8(struct ks_view file)
