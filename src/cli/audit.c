@@ -21,7 +21,10 @@
 #include "cli/report.h"
 #include "core/cert.h"
 
-enum { NO_LOGIN = -1 };
+enum {
+	NO_LOGIN = -1,
+	LOCK_TRIES = 3000, /* in 30 s */
+};
 
 struct user {
 	int64_t uid, login;	 /* of who runs this, and of who logged in for that, or NO_LOGIN */
@@ -74,25 +77,49 @@ static void forget(struct user *user)
 
 /* Writing */
 
+/* Whoever can read the log can lock it: not for ever.  Where there are no locks, *LOCKED is false. */
+static bool lock(const struct audit *a, bool *locked, struct ks_error *err)
+{
+	const struct timespec pause = { .tv_nsec = 10000000 };
+
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		*locked = flock(a->fd, LOCK_EX | LOCK_NB) == 0;
+		if (*locked || (errno != EWOULDBLOCK && errno != EINTR))
+			return true;
+		nanosleep(&pause, NULL);
+	}
+	return ks_fail_errno_at(err, a->path, "lock");
+}
+
+/* Half a line that a killed run left must not swallow ours. */
+static bool end_line(const struct audit *a, const struct stat *st)
+{
+	char last = '\n';
+
+	return st->st_size == 0 || pread(a->fd, &last, 1, st->st_size - 1) != 1 || last == '\n' ||
+	       write(a->fd, "\n", 1) == 1;
+}
+
 /* Others append to the same file, perhaps over NFS; half a line of ours would spoil theirs. */
 static bool append(const struct audit *a, const char *line, size_t len, struct ks_error *err)
 {
-	bool locked = flock(a->fd, LOCK_EX) == 0;
+	bool locked;
 	struct stat st;
-	ssize_t n = -1;
-	bool ok = fstat(a->fd, &st) == 0;
+	size_t done = 0;
+	bool ok;
 
-	if (ok) {
-		do
-			n = write(a->fd, line, len);
-		while (n < 0 && errno == EINTR);
-		ok = n == (ssize_t)len;
+	if (!lock(a, &locked, err))
+		return false;
+	ok = fstat(a->fd, &st) == 0 && end_line(a, &st);
+	while (ok && done < len) {
+		ssize_t n = write(a->fd, line + done, len - done);
+
+		ok = n > 0 || (n < 0 && errno == EINTR);
+		done += n > 0 ? (size_t)n : 0;
 	}
-	if (n >= 0 && !ok)
-		errno = ENOSPC;
 	if (!ok)
 		ks_fail_errno(err, "write");
-	if (n > 0 && !ok && locked && ftruncate(a->fd, st.st_size))
+	if (done && !ok && (!locked || ftruncate(a->fd, st.st_size)))
 		ks_at(err, "half a line is in it now");
 	if (locked)
 		flock(a->fd, LOCK_UN);
@@ -155,7 +182,7 @@ static bool open_log(struct audit *a, struct ks_error *err)
 	struct stat st;
 
 	a->fd = open(a->path,
-		     O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY,
+		     O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY,
 		     0600);
 	if (a->fd < 0 || fstat(a->fd, &st))
 		return ks_fail_errno_at(err, a->path, "open");
@@ -203,10 +230,14 @@ static bool record(struct audit *audit, struct json_object *o)
 {
 	struct ks_error err;
 
+	/* Nothing behind a gap: a log that has its end is whole. */
+	if (audit->broken) {
+		json_object_put(o);
+		return false;
+	}
 	if (put(audit, o, &err))
 		return true;
-	if (!audit->broken)
-		audit->error = err;
+	audit->error = err;
 	audit->broken = true;
 	return false;
 }
@@ -246,13 +277,14 @@ void audit_module(struct audit *audit, const struct audit_module *entry)
 	(void)record(audit, o);
 }
 
-bool audit_close(struct audit *audit, const char *counts, struct ks_error *err)
+bool audit_close(struct audit *audit, const char *counts, int status, struct ks_error *err)
 {
 	struct json_object *o = begin(audit, "end");
 	bool ok;
 
 	json_object_object_add(o, "result", report_text(counts));
-	ok = record(audit, o) && !audit->broken;
+	json_object_object_add(o, "status", json_object_new_int(status));
+	ok = record(audit, o);
 	if (!ok)
 		*err = audit->error;
 	else

@@ -37,10 +37,11 @@ struct audit_module {
 void audit_module(struct audit *audit, const struct audit_module *entry);
 
 /*
- * Puts down the end of the run, with COUNTS, and frees AUDIT.  False if any line since the beginning is
- * not on disk.
+ * Puts down the end of the run, with COUNTS and its exit STATUS so far, and frees AUDIT.  False if any
+ * line since the beginning is not on disk.
  */
-KS_MUST_CHECK bool audit_close(struct audit *audit, const char *counts, struct ks_error *err);
+KS_MUST_CHECK bool audit_close(struct audit *audit, const char *counts, int status,
+			       struct ks_error *err);
 
 /* The same end of a run, for syslog(3). */
 void audit_tell_system(const char *command, const char *counts, bool failed);

@@ -137,6 +137,7 @@ static struct ks_confine *start_confinement(const struct batch *batch)
 
 	if (batch->request->no_confine)
 		return NULL;
+	ks_openssl_configure();
 	if (batch->elsewhere) {
 		if (verbose)
 			report_warning("modules are read by threads that are not confined: the key "

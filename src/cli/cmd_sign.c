@@ -63,7 +63,7 @@ static bool work(void *ctx, size_t i, struct ks_error *err)
 		foresee_copy(run, found, outcome);
 		return true;
 	}
-	ks_sign_result_free(&outcome->sign);
+	/* The result stays: the module itself is written, and the log has to say of what and by whom. */
 	return ks_at(err, "its copy in DKMS's tree stays different");
 }
 
@@ -185,6 +185,8 @@ static int each_kernel(void *ctx, const struct ks_kernel *kernel, const struct k
 		return STATUS_FAILED;
 	run->kernel = kernel;
 	run->modules = modules;
+	if (args->offline.attach_from)
+		offline_expect(run->offline, modules);
 	run->how = (struct ks_sign){ .load = request_load(&args->request),
 				     .signer = signer,
 				     .kernel = kernel ? kernel->version : NULL,
@@ -269,22 +271,23 @@ static int run_logged(struct run *run)
 	}
 	status = run_offline(run);
 	sign_run_count(run, counts, sizeof(counts));
-	if (audit_close(run->audit, counts, &err))
+	if (audit_close(run->audit, counts, status, &err))
 		return status;
 	report_error(&err);
 	return STATUS_FAILED;
 }
 
 /* One line for the system's log, where it was the system that was changed. */
-static void tell_system(const struct run *run)
+static void tell_system(const struct run *run, int status)
 {
 	const struct sign_args *args = run->args;
+	bool failed = status != STATUS_DONE;
 	char counts[512];
 
 	sign_run_count(run, counts, sizeof(counts));
-	if (!args->request.root && !args->dry_run &&
-	    (run->count[KS_OUTCOME_SIGNED] || run->count[KS_OUTCOME_UNSIGNED] || run->failed))
-		audit_tell_system(run->unsign ? "unsign" : "sign", counts, run->failed > 0);
+	if (!args->request.root && !args->dry_run && !args->offline.export_to &&
+	    (run->count[KS_OUTCOME_SIGNED] || run->count[KS_OUTCOME_UNSIGNED] || failed))
+		audit_tell_system(run->unsign ? "unsign" : "sign", counts, failed);
 }
 
 static bool check_args(const struct sign_args *args)
@@ -309,7 +312,7 @@ int sign_or_unsign(struct sign_args *args, bool unsign, int operands, char **ope
 	if (args->request.json)
 		run.results = json_object_new_array();
 	status = run_logged(&run);
-	tell_system(&run);
+	tell_system(&run, status);
 	if (run.results) {
 		struct json_object *o = json_object_new_object();
 

@@ -164,6 +164,21 @@ bool key_file_open(const struct key_file *file, struct ks_identity *identity, st
 	return true;
 }
 
+bool key_file_cert(const char *root, const char *path, X509 **cert, struct ks_error *err)
+{
+	struct key_file file = { .root = root, .key = path, .cert = path };
+	struct ks_identity identity = { 0 };
+	bool ok = name_both(&file, &identity, err) && open_cert(&file, &identity, err);
+
+	if (ok) {
+		warn_dates(identity.cert_name, identity.cert);
+		*cert = identity.cert;
+		identity.cert = NULL;
+	}
+	ks_identity_free(&identity);
+	return ok;
+}
+
 static bool load_answering(struct ks_certs *certs, const char *uri, const char *shown,
 			   struct ks_error *err)
 {

@@ -27,6 +27,10 @@ struct key_file {
 KS_MUST_CHECK bool key_file_open(const struct key_file *file, struct ks_identity *identity,
 				 struct ks_error *err);
 
+/* The certificate alone, of a file or a URI; warns of its dates, the error names it. */
+KS_MUST_CHECK bool key_file_cert(const char *root, const char *path, X509 **cert,
+				 struct ks_error *err);
+
 /* As ks_certs_load(), and of a URI (core/token.h) the certificate that answers to it. */
 KS_MUST_CHECK bool key_file_certs(struct ks_certs *certs, const char *root, const char *path,
 				  struct ks_error *err);

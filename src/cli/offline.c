@@ -12,15 +12,16 @@
 #include "base/dir.h"
 #include "base/file.h"
 #include "base/strings.h"
+#include "cli/key_file.h"
 #include "cli/report.h"
 #include "cli/ticket.h"
 #include "core/cert.h"
 #include "core/key.h"
 #include "core/remote.h"
+#include "core/token.h"
 
 enum {
 	ANSWER_LIMIT = 64 << 10, /* bytes; kernels take no larger message */
-	CERT_LIMIT = 1 << 20,
 };
 
 static const char request_suffix[] = ".json";
@@ -178,7 +179,7 @@ static bool check_ticket(const struct offline *o, const struct ticket *t, const 
 	if (o->cert && X509_cmp(o->cert, t->cert) != 0)
 		return ks_fail(err, KS_ERR_INPUT,
 			       "the request is for another certificate than --cert");
-	return !o->hash || strcmp(o->hash, t->hash) == 0 ||
+	return !o->hash || ks_digest_find(o->hash) == ks_digest_find(t->hash) ||
 	       ks_fail(err, KS_ERR_INPUT, "the request is for the hash %s, not for --hash %s",
 		       t->hash, o->hash);
 }
@@ -276,11 +277,8 @@ static bool attach(struct offline *o, struct job *job, const struct ks_found *mo
 	struct entry entry;
 	bool there;
 
-	if (!read_ticket(o, job->name, &ticket, &there, err)) {
-		o->found++;
+	if (!read_ticket(o, job->name, &ticket, &there, err))
 		return false;
-	}
-	o->found += there;
 	if (!there)
 		return judge_unrequested(module, how, o->dir, result, err);
 	if (!check_ticket(o, &ticket, job->path, err)) {
@@ -306,6 +304,21 @@ bool offline_sign(struct offline *o, const struct ks_found *module, const struct
 	with.signer = o->signer;
 	with.source = &source;
 	return ks_sign_module(module->path, &with, spare_others, result, err);
+}
+
+void offline_expect(struct offline *o, const struct ks_modules *modules)
+{
+	for (size_t i = 0; i < modules->count; i++) {
+		char name[KS_REMOTE_NAME];
+		struct ks_error ignored;
+		struct entry entry;
+		struct stat st;
+
+		if (!ks_remote_name(modules->item[i].path, name, &ignored))
+			continue;
+		set_entry(o, name, request_suffix, &entry);
+		o->found += fstatat(o->fd, entry.name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	}
 }
 
 /* Beginning and end */
@@ -335,32 +348,22 @@ bool offline_check(const struct offline_options *options, const struct key_optio
 	return false;
 }
 
-static bool read_cert(const char *root, const char *path, X509 **cert, struct ks_error *err)
-{
-	KS_BUF file = { 0 };
-	struct stat st;
-
-	if (ks_file_read_path(root, path, CERT_LIMIT, &file, &st, err) &&
-	    ks_cert_parse(ks_buf_view(&file), cert, err))
-		return true;
-	return ks_at(err, path);
-}
-
-/* Whoever can put a digest there can have it signed. */
+/* Whoever can put a digest there can have it signed; or a request, and its answer by any key, attached. */
 static void warn_exposure(const struct offline *o)
 {
+	const char *what = o->options->export_to ?
+				   "have the service sign what they like" :
+				   "have signatures by any key attached: name it with --cert";
 	struct stat st;
 
 	if (fstat(o->fd, &st))
 		return;
 	if (st.st_uid && st.st_uid != geteuid())
-		report_warning("warning: %s belongs to another user (%u), who can have the service "
-			       "sign what they like",
-			       o->dir, (unsigned int)st.st_uid);
+		report_warning("warning: %s belongs to another user (%u), who can %s", o->dir,
+			       (unsigned int)st.st_uid, what);
 	else if (st.st_mode & (S_IWGRP | S_IWOTH))
-		report_warning("warning: others can write to %s (mode %04o), and have the service "
-			       "sign what they like",
-			       o->dir, st.st_mode & 07777);
+		report_warning("warning: others can write to %s (mode %04o), and %s", o->dir,
+			       st.st_mode & 07777, what);
 }
 
 static bool open_dir(struct offline *o, struct ks_error *err)
@@ -370,7 +373,7 @@ static bool open_dir(struct offline *o, struct ks_error *err)
 	if (make && mkdir(o->dir, 0700) && errno != EEXIST)
 		return ks_fail_errno_at(err, o->dir, "make the directory");
 	o->fd = open(o->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (o->fd >= 0 && make)
+	if (o->fd >= 0 && (make || (o->options->attach_from && !o->cert)))
 		warn_exposure(o);
 	if (o->fd >= 0 || (o->options->export_to && o->dry_run && errno == ENOENT))
 		return true;
@@ -386,15 +389,15 @@ bool offline_open(struct offline *o, const struct offline_options *options,
 	o->dry_run = dry_run;
 	if (options->attach_from) {
 		o->hash = key->hash;
-		if (key->cert.count && !read_cert(NULL, key->cert.item[0], &o->cert, err))
+		if (key->cert.count && !key_file_cert(NULL, key->cert.item[0], &o->cert, err))
 			return false;
 	}
 	return open_dir(o, err);
 }
 
-static void tell_place(const struct ks_key_place *place)
+static void tell_place(const struct ks_key_place *place, const char *shown)
 {
-	report_warning("certificate %s (from %s)", place->cert, place->why);
+	report_warning("certificate %s (from %s)", shown, place->why);
 	report_warning("hash %s (from %s)", place->hash, place->hash_why);
 }
 
@@ -433,15 +436,20 @@ bool offline_open_signer(const struct offline *o, const struct request *r,
 			 struct ks_signer **signer, struct ks_error *err)
 {
 	KS_KEY_PLACE place = { 0 };
+	KS_STRING shown = NULL;
 	KS_X509 *cert = NULL;
 
-	if (!find_place(r, key, kernel, &place, err) ||
-	    !read_cert(place.root, place.cert, &cert, err))
+	if (!find_place(r, key, kernel, &place, err) || !ks_token_redact(place.cert, &shown, err) ||
+	    !key_file_cert(place.root, place.cert, &cert, err))
 		return false;
 	if (r->verbose)
-		tell_place(&place);
+		tell_place(&place, shown);
+	if (place.previous.count)
+		report_warning("warning: %s: a request is for one certificate: modules will be "
+			       "signed without the keys in its grace period",
+			       shown);
 	return (check_type(o, cert, err) && ks_signer_open_public(signer, cert, place.hash, err)) ||
-	       ks_at(err, place.cert);
+	       ks_at(err, shown);
 }
 
 static size_t count_requests(int fd)

@@ -6,8 +6,6 @@
 #ifndef KS_CLI_OFFLINE_H
 #define KS_CLI_OFFLINE_H
 
-#include <stdatomic.h>
-
 #include "cli/request.h"
 #include "core/sign.h"
 
@@ -43,7 +41,7 @@ struct offline {
 	const struct ks_signer *signer;
 	const char *kernel;
 
-	atomic_size_t found; /* attach: requests that belong to a module */
+	size_t found; /* attach: requests that belong to a module */
 };
 
 /* False, reported, where the options contradict each other. */
@@ -66,6 +64,9 @@ KS_MUST_CHECK bool offline_open_signer(const struct offline *offline, const stru
 KS_MUST_CHECK bool offline_sign(struct offline *offline, const struct ks_found *module,
 				const struct ks_sign *how, bool spare_others,
 				struct ks_sign_result *result, struct ks_error *err);
+
+/* Attaching: which requests belong to MODULES, for the warning at the end. */
+void offline_expect(struct offline *offline, const struct ks_modules *modules);
 
 /* Warns of requests that no module of this run had; frees what is OFFLINE's. */
 void offline_close(struct offline *offline);

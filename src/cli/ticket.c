@@ -92,9 +92,12 @@ bool ticket_print(const struct ticket *t, struct ks_buf *file, struct ks_error *
 	add_answers(o, t->name);
 	text = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
 							 JSON_C_TO_STRING_NOSLASHESCAPE);
-	return text ? ks_buf_append(file, text, strlen(text), err) &&
-			       ks_buf_append(file, "\n", 1, err) :
-		      ks_fail_memory(err);
+	if (!text)
+		return ks_fail_memory(err);
+	if (strlen(text) >= TICKET_LIMIT)
+		return ks_fail(err, KS_ERR_INPUT,
+			       "more than %d bytes: the certificate is too large", TICKET_LIMIT);
+	return ks_buf_append(file, text, strlen(text), err) && ks_buf_append(file, "\n", 1, err);
 }
 
 /* Reading */

@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,16 +24,6 @@ static const struct {
 	{ "/etc/pki/akmods/private/private_key.priv", "/etc/pki/akmods/certs/public_key.der",
 	  "the key of akmods" },
 };
-
-static bool is_there(const char *root, const char *path)
-{
-	KS_PLACE place = KS_PLACE_NONE;
-	struct ks_error ignored;
-	struct stat st;
-
-	return ks_place_find(&place, root, path, &ignored) &&
-	       fstatat(place.dir, place.name, &st, AT_SYMLINK_NOFOLLOW) == 0;
-}
 
 static bool set(struct ks_key_place *p, const char *root, const char *key, const char *cert,
 		const char *why, struct ks_error *err)
@@ -109,7 +98,7 @@ static bool use_if_there(struct ks_key_place *p, const char *root, const char *d
 		return true;
 	if (!ks_string_print(&path, err, "%s/%s", dir, key))
 		return false;
-	return !is_there(root, path) || set_in(p, root, dir, key, cert, why, err);
+	return !ks_place_exists(root, path) || set_in(p, root, dir, key, cert, why, err);
 }
 
 static const char of_kernel[] = "the kernel's own key";
@@ -125,7 +114,7 @@ static bool use_own_store(struct ks_key_place *p, const struct ks_keysearch *s,
 	return ks_string_print(&store, err, "%s/build/certs-local", s->kernel->dir) &&
 	       ks_string_print(&key, err, "%s/current/%s", store,
 			       s->cert_only ? KS_KEYSTORE_CERT : KS_KEYSTORE_KEY) &&
-	       (!is_there(s->root, key) || set_store(p, s, s->root, store, of_kernel, err));
+	       (!ks_place_exists(s->root, key) || set_store(p, s, s->root, store, of_kernel, err));
 }
 
 static bool use_build_tree(struct ks_key_place *p, const struct ks_keysearch *s,
@@ -146,7 +135,8 @@ static bool use_machine_key(struct ks_key_place *p, const struct ks_keysearch *s
 		const char *cert = owner_keys[i].cert;
 		const char *key = s->cert_only ? cert : owner_keys[i].key;
 
-		if (is_there(s->root, key) && !set(p, s->root, key, cert, owner_keys[i].why, err))
+		if (ks_place_exists(s->root, key) &&
+		    !set(p, s->root, key, cert, owner_keys[i].why, err))
 			return false;
 	}
 	return true;
@@ -250,7 +240,7 @@ static bool add_store(const char *root, const char *store, time_t now, struct ks
 		KS_STRING cert = NULL;
 
 		if (!ks_string_print(&cert, err, "%s/" KS_KEYSTORE_CERT, dirs.item[i]) ||
-		    (is_there(root, cert) && !ks_strings_add(paths, cert, err)))
+		    (ks_place_exists(root, cert) && !ks_strings_add(paths, cert, err)))
 			return false;
 	}
 	return true;
@@ -272,7 +262,7 @@ static bool add_if_there(const struct ks_keysearch *s, const char *dir, const ch
 	KS_STRING path = NULL;
 
 	return ks_string_print(&path, err, "%s%s", dir, cert) &&
-	       (!is_there(s->root, path) || ks_strings_add(paths, path, err));
+	       (!ks_place_exists(s->root, path) || ks_strings_add(paths, path, err));
 }
 
 static bool add_own_store(const struct ks_keysearch *s, struct ks_strings *paths,
@@ -283,7 +273,7 @@ static bool add_own_store(const struct ks_keysearch *s, struct ks_strings *paths
 
 	return ks_string_print(&store, err, "%s/build/certs-local", s->kernel->dir) &&
 	       ks_string_print(&cert, err, "%s/current/" KS_KEYSTORE_CERT, store) &&
-	       (!is_there(s->root, cert) || add_store(s->root, store, s->now, paths, err));
+	       (!ks_place_exists(s->root, cert) || add_store(s->root, store, s->now, paths, err));
 }
 
 static bool find_certs(const struct ks_keysearch *s, struct ks_strings *paths, struct ks_error *err)

@@ -35,6 +35,12 @@ void ks_openssl_starve(void)
 	starved = true;
 }
 
+void ks_openssl_configure(void)
+{
+	OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL);
+	ERR_clear_error();
+}
+
 bool ks_openssl_is_starved(void)
 {
 	return starved;

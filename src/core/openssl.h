@@ -28,6 +28,12 @@ void ks_bio_free(BIO **chain); /* the whole chain */
  */
 bool ks_openssl_is_starved(void);
 
+/*
+ * Has OpenSSL read its configuration now: it does so once, when it is first used, and a confined
+ * thread could not.
+ */
+void ks_openssl_configure(void);
+
 /* For those who give it memory: there was none.  Safe in threads. */
 void ks_openssl_starve(void);
 

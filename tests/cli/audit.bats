@@ -101,7 +101,7 @@ assert l[1]["digest"] == l[4]["digest"], l'
 	refused link 'open: Too many levels of symbolic links'
 	[ ! -e elsewhere ]
 	mkfifo pipe
-	refused pipe 'open: '
+	refused pipe 'not a regular file$'
 	refused /dev/null 'not a regular file$'
 }
 
@@ -136,6 +136,46 @@ assert l[1]["digest"] == l[4]["digest"], l'
 	tr -s '\n' <LOG | sed '/^$/d' >lines
 	mv lines LOG
 	log 'assert [o["event"] for o in l] == ["begin", "module", "module"], l'
+}
+
+@test "behind a line that could not be written there is none: what has its end is whole" {
+	module extra/a.ko
+	ks 0 sign "${here[@]}" "${key[@]}" --log LOG
+	# Room for the begin, and all but ten bytes of the module's line, but for an end.
+	room=$(($(head -n 2 LOG | wc -c) - 10))
+	ks 0 unsign "${here[@]}"
+	head -c $((1048576 - room)) /dev/zero | tr '\0' '\n' >LOG
+	run --separate-stderr bash -c 'ulimit -f 1024 && exec "$@"' - "$KERNEL_SIGN" sign "${here[@]}" "${key[@]}" --log LOG
+	ended 1
+	warns '^kernel-sign: LOG: write: File too large$'
+	is_signed "$tree/extra/a.ko"
+	sed -i '/^$/d' LOG
+	log 'assert [o["event"] for o in l] == ["begin"], l'
+}
+
+@test "half a line that somebody left does not swallow ours" {
+	module extra/a.ko
+	printf '{"time":"2026' >LOG
+	ks 0 sign "${here[@]}" "${key[@]}" --log LOG
+	sed -i 1d LOG
+	log 'assert [o["event"] for o in l] == ["begin", "module", "end"], l'
+}
+
+@test "a module whose copy in DKMS's tree could not follow has its signers in the log" {
+	dkms_installs m a.ko
+	echo text >"$copies/a.ko"
+	ks 1 sign "${here[@]}" "${key[@]}" --log LOG
+	log '
+assert l[1]["result"] == "failed" and "DKMS" in l[1]["error"], l
+assert [s["subject"] for s in l[1]["signers"]] == ["CN=the rsa key"] and len(l[1]["digest"]) == 64, l'
+}
+
+@test "the end has the exit status, also of a run that got nowhere" {
+	module extra/a.ko
+	ks 0 sign "${here[@]}" "${key[@]}" --log LOG
+	ks 1 sign "${here[@]}" --key none --log LOG
+	log 'assert [(o["result"], o["status"]) for o in l if o["event"] == "end"] == [
+    ("1 signed, 0 failed, of 1 modules", 0), ("0 failed, of 0 modules", 1)], l'
 }
 
 @test "runs at the same time tear no line" {

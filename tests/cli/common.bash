@@ -63,6 +63,28 @@ certify() {
 	openssl x509 -in "$KEYS/$name.pem" -outform DER -out "$KEYS/$name.der"
 }
 
+# dated FROM TO: a certificate of the rsa key valid between these days.
+dated() {
+	mkdir -p ca
+	: >ca/index
+	echo 01 >ca/serial
+	cat >ca/conf <<-END
+		[ ca ]
+		default_ca = it
+		[ it ]
+		database = ca/index
+		serial = ca/serial
+		new_certs_dir = ca
+		default_md = sha256
+		policy = any
+		[ any ]
+		commonName = supplied
+	END
+	openssl req -new -key "$KEYS/rsa.key" -subj '/CN=the dated key' -out ca/request
+	openssl ca -batch -notext -config ca/conf -selfsign -keyfile "$KEYS/rsa.key" -in ca/request \
+		-startdate "$1" -enddate "$2" -out dated.pem 2>ca/log
+}
+
 # The module plain.ko; the pairs rsa (RSA-2048), ec (ECDSA P-384) and other (ECDSA P-256).
 make_fixtures() {
 	export FIXTURES=$BATS_FILE_TMPDIR/fixtures KEYS=$BATS_FILE_TMPDIR/keys

@@ -399,28 +399,6 @@ holds_open() { find "/proc/$1/fd" -lname '*(deleted)' 2>/dev/null | grep -q .; }
 	is_signed "$tree/extra/a.ko"
 }
 
-# dated FROM TO: a certificate of the rsa key valid between these days.
-dated() {
-	mkdir -p ca
-	: >ca/index
-	echo 01 >ca/serial
-	cat >ca/conf <<-END
-		[ ca ]
-		default_ca = it
-		[ it ]
-		database = ca/index
-		serial = ca/serial
-		new_certs_dir = ca
-		default_md = sha256
-		policy = any
-		[ any ]
-		commonName = supplied
-	END
-	openssl req -new -key "$KEYS/rsa.key" -subj '/CN=the dated key' -out ca/request
-	openssl ca -batch -notext -config ca/conf -selfsign -keyfile "$KEYS/rsa.key" -in ca/request \
-		-startdate "$1" -enddate "$2" -out dated.pem 2>ca/log
-}
-
 @test "a certificate that has expired: a warning" {
 	dated 20000101000000Z 20010101000000Z
 	ks 0 sign "${here[@]}" --key "$KEYS/rsa.key" --cert dated.pem --hash sha256

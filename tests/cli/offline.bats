@@ -570,7 +570,62 @@ sys.stdout.buffer.write(b"\x30\x80" + der[4:] + b"\0\0")' >"$p7s"
 	ks 1 sign "${here[@]}" --attach DIR --hash sha256
 	blames 'a-[0-9a-f]*.json' 'the request is for the hash sha512, not for --hash sha256$'
 	is_plain "$tree/extra/a.ko"
+	ks 0 sign "${here[@]}" --attach DIR --cert "$KEYS/rsa.pem" --hash SHA512
+	is_signed "$tree/extra/a.ko" rsa sha512
+}
+
+@test "without --cert anybody who can write to the directory chooses the key: warned of" {
+	module extra/a.ko
+	ks 0 sign "${here[@]}" "${by[@]}" --export DIR
+	service 2
+	chmod 777 DIR
+	ks 0 sign "${here[@]}" --attach DIR --dry-run
+	warns '^kernel-sign: warning: others can write to DIR .mode 0777., and have signatures by any key attached: name it with --cert$'
 	ks 0 sign "${here[@]}" --attach DIR "${by[@]}"
+	[ -z "$stderr" ]
+}
+
+@test "certificates: a URI's PIN is not said, one that has expired is, one that is too large is refused" {
+	module extra/a.ko
+	KERNEL_SIGN_KEY='pkcs11:token=nowhere;object=y?pin-value=123456' ks 1 sign "${here[@]}" --export DIR
+	not warns 123456
+	warns '^kernel-sign: pkcs11:token=nowhere;object=y[?]pin-value=[.]{3}: '
+	ks 1 sign "${here[@]}" --attach . --cert 'pkcs11:token=nowhere;object=y?pin-value=123456'
+	not warns 123456
+	dated 20000101000000Z 20010101000000Z
+	ks 0 sign "${here[@]}" --cert dated.pem --export OLD
+	warns '^kernel-sign: warning: dated.pem: the certificate has expired'
+	{
+		cat "$KEYS/extensions"
+		printf 'nsComment = '
+		head -c 60000 /dev/zero | tr '\0' x
+	} >large.cnf
+	CN=large openssl req -x509 -key "$KEYS/rsa.key" -config large.cnf -out large.pem
+	ks 1 sign "${here[@]}" --cert large.pem --export LARGE
+	warns 'the certificate is too large$'
+	[ -z "$(ls LARGE | grep json)" ]
+}
+
+@test "keys in grace are no part of a request, which is said" {
+	module extra/a.ko
+	mkdir store
+	: >config
+	for _ in 1 2; do
+		"$KERNEL_SIGN" genkeys -q --keys store --config config --type ecdsa --hash sha384 --refresh always \
+			--keep-previous 30d
+	done
+	ks 0 sign "${here[@]}" --keys store --export DIR
+	warns 'store/current/signing_crt.crt: a request is for one certificate: modules will be signed without the keys in its grace'
+}
+
+@test "answers are checked by what OpenSSL is configured to do, also by confined threads" {
+	module extra/a.ko
+	ks 0 sign "${here[@]}" "${by[@]}" --export DIR
+	service 2
+	printf '%s\n' 'openssl_conf = i' '[i]' 'alg_section = a' '[a]' 'default_properties = fips=yes' >our.cnf
+	OPENSSL_CONF=$PWD/our.cnf ks 1 sign "${here[@]}" --attach DIR
+	is_plain "$tree/extra/a.ko"
+	ks 0 sign "${here[@]}" --attach DIR
 	is_signed "$tree/extra/a.ko" rsa sha512
 }
 
