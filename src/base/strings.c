@@ -90,6 +90,8 @@ void ks_strings_free(struct ks_strings *list)
 
 void ks_string_free(char **text)
 {
+	if (*text)
+		explicit_bzero(*text, strlen(*text));
 	free(*text);
 	*text = NULL;
 }

@@ -34,6 +34,7 @@ void ks_strings_free(struct ks_strings *list);
 /* Freed when the scope ends. */
 #define KS_STRING __attribute__((cleanup(ks_string_free))) char *
 
+/* Wiped first: a passphrase can stand in any. */
 void ks_string_free(char **text);
 
 /* asprintf(); *text is the caller's. */

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/place.h"
 #include "core/cert.h"
+#include "core/token.h"
 
 enum { CERT_LIMIT = 1 << 20 }; /* bytes */
 
@@ -38,11 +39,21 @@ static void take(struct situation *s, struct ks_key_place *place)
 	place->key = place->cert = place->why = place->hash = NULL;
 }
 
+/* Names as they may be said: a PIN can stand in a URI. */
+static bool redact(char **name, struct ks_error *err)
+{
+	KS_STRING full = *name;
+
+	*name = NULL;
+	return ks_token_redact(full, name, err);
+}
+
 static bool find_key(struct situation *s, const struct config *config, struct ks_error *err)
 {
 	struct ks_keysearch search = request_search(s->request->root, config, s->kernel);
 	KS_KEY_PLACE place = { 0 };
 	struct ks_error fault;
+	bool is_read;
 
 	if (!ks_keysearch(&search, &place, &fault)) {
 		s->is_keyless = fault.code == KS_ERR_MISSING;
@@ -50,7 +61,10 @@ static bool find_key(struct situation *s, const struct config *config, struct ks
 					     ks_string_copy(&s->key_why, fault.text, err);
 	}
 	take(s, &place);
-	if (read_cert(s, place.root, &fault))
+	is_read = read_cert(s, place.root, &fault);
+	if (!redact(&s->key, err) || !redact(&s->cert, err))
+		return false;
+	if (is_read)
 		return true;
 	s->standing = KS_STANDING_UNKNOWN;
 	s->standing_why = "its certificate cannot be read";

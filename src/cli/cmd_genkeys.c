@@ -47,7 +47,8 @@ struct run {
 	char *hash;
 	struct ks_buf request; /* x509.oot.genkey */
 	char host[256];
-	char *name; /* of the key in use afterwards; NULL where a dry run would have made it */
+	char *name;   /* of the key in use afterwards; NULL where a dry run would have made it */
+	char *before; /* of the key until now, where a new one is made */
 	struct ks_grace grace; /* the keys that go on signing beside it */
 };
 
@@ -299,7 +300,8 @@ static bool make_key(struct run *run, const struct ks_keygen *how, const char *w
 	KS_EVP_PKEY *key = NULL;
 	KS_X509 *cert = NULL;
 
-	if (!ks_keygen(how, &key, &cert, err) ||
+	if (!ks_keystore_current(&run->store, &run->before, err) ||
+	    !ks_keygen(how, &key, &cert, err) ||
 	    !ks_keystore_add(&run->store, key, cert, &run->demand, &run->name, err))
 		return false;
 	if (!run->args->quiet)
@@ -389,14 +391,19 @@ static bool set_config(const struct run *run, const char *path, bool rehearsed,
 
 static bool find_grace(struct run *run, struct ks_error *err)
 {
-	if (!run->name || !ks_keystore_grace(&run->store, run->demand.now, &run->grace, err))
-		return !run->name;
+	if (!(run->name ? ks_keystore_grace(&run->store, run->demand.now, &run->grace, err) :
+			  ks_keystore_next_grace(&run->store, &run->demand, &run->grace, err)))
+		return false;
+	if (run->demand.keep && run->before && !ks_grace_has(&run->grace, run->before))
+		report_warning("warning: %s/%s does not go on signing: it cannot be opened without "
+			       "a passphrase, or is no key and its certificate",
+			       run->store.path, run->before);
 	for (size_t i = 0; !run->args->quiet && i < run->grace.count; i++) {
 		char until[KS_GRACE_TIME];
 
 		ks_grace_print_time(run->grace.item[i].until, until);
-		report_line("%s/%s: goes on signing until %s", run->store.path,
-			    run->grace.item[i].name, until);
+		report_line("%s/%s: %s until %s", run->store.path, run->grace.item[i].name,
+			    run->name ? "goes on signing" : "would go on signing", until);
 	}
 	return true;
 }
@@ -511,6 +518,7 @@ static int run_genkeys(void *ctx, int operands, char **operand)
 	ks_grace_free(&run.grace);
 	free(run.hash);
 	free(run.name);
+	free(run.before);
 	return ok ? STATUS_DONE : err.code == KS_ERR_USAGE ? STATUS_USAGE : STATUS_FAILED;
 }
 

@@ -132,6 +132,6 @@ void config_free(struct config *config)
 {
 	for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++)
 		if (!settings[i].words)
-			free(*(char **)((char *)config + settings[i].offset));
+			ks_string_free((char **)((char *)config + settings[i].offset));
 	*config = (struct config){ 0 };
 }

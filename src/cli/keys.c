@@ -47,6 +47,24 @@ static bool name_in(struct keys *keys, const char *dir, const char *file, const 
 	return true;
 }
 
+/* All that is asked of it later, when it would keep the others from signing. */
+static bool check_last(struct keys *keys, struct ks_error *err)
+{
+	struct ks_identity *last = &keys->item[keys->count - 1];
+	bool is_new = true;
+
+	for (size_t i = 0; i + 1 < keys->count; i++)
+		is_new &= X509_cmp(keys->item[i].cert, last->cert) != 0;
+	if (!is_new)
+		ks_fail(err, KS_ERR_KEY, "the same certificate twice");
+	if (is_new && ks_identity_check(last, err))
+		return true;
+	ks_identity_blame(last, err);
+	ks_identity_free(last);
+	keys->count--;
+	return false;
+}
+
 bool keys_add_previous(struct keys *keys, const struct ks_key_place *place, enum key_guard guard,
 		       struct ks_error *err)
 {
@@ -58,7 +76,8 @@ bool keys_add_previous(struct keys *keys, const struct ks_key_place *place, enum
 		if (!name_in(keys, dir, KS_KEYSTORE_KEY, &file.key, err) ||
 		    !name_in(keys, dir, KS_KEYSTORE_CERT, &file.cert, err))
 			return false;
-		if (keys_add(keys, &file, "the current key's grace period", err))
+		if (keys_add(keys, &file, "the current key's grace period", err) &&
+		    check_last(keys, err))
 			continue;
 		if (err->sys == ENOMEM)
 			return false;

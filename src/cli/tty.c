@@ -116,5 +116,12 @@ bool tty_ask(const char *question, size_t limit, struct ks_buf *answer, struct k
 	fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0 || tcgetattr(fd, &normal))
 		return ks_fail(err, KS_ERR_MISSING, "there is no terminal");
-	return ask_quietly(fd, &normal, shown, limit, answer, err);
+	/* Who has stopped the process and goes on is asked anew. */
+	while (!ask_quietly(fd, &normal, shown, limit, answer, err)) {
+		explicit_bzero(answer->data, answer->len);
+		answer->len = 0;
+		if (caught != SIGTSTP)
+			return false;
+	}
+	return true;
 }

@@ -6,7 +6,7 @@
 #include "base/buf.h"
 
 /*
- * Appends to ANSWER the line that is typed there, which is not shown.  At most LIMIT bytes.
+ * Puts into ANSWER (empty before) the line that is typed there, which is not shown.  At most LIMIT bytes.
  * KS_ERR_MISSING where there is no terminal.  A signal that ends the process ends it only when the
  * terminal is as it was before.
  */

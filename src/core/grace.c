@@ -62,10 +62,10 @@ static bool add_line(struct ks_grace *grace, char *line, time_t now, struct ks_e
 	time_t until;
 
 	if (!end || *end)
-		return ks_fail(err, KS_ERR_INPUT, "not a key's name and a time: %s", line);
+		return ks_fail(err, KS_ERR_INPUT, "a line is not a key's name and a time");
 	*blank = '\0';
 	if (!ks_keystore_is_dated(line))
-		return ks_fail(err, KS_ERR_INPUT, "not a key's name: %s", line);
+		return ks_fail(err, KS_ERR_INPUT, "a line begins with what is not a key's name");
 	until = timegm(&tm);
 	return until <= now || ks_grace_add(grace, line, until, err);
 }
@@ -113,11 +113,11 @@ bool ks_grace_print(const struct ks_grace *grace, struct ks_buf *text, struct ks
 	return true;
 }
 
-void ks_grace_drop_first(struct ks_grace *grace)
+void ks_grace_drop(struct ks_grace *grace, size_t i)
 {
-	free(grace->item[0].name);
+	free(grace->item[i].name);
 	grace->count--;
-	memmove(grace->item, grace->item + 1, grace->count * sizeof(*grace->item));
+	memmove(grace->item + i, grace->item + i + 1, (grace->count - i) * sizeof(*grace->item));
 }
 
 void ks_grace_free(struct ks_grace *grace)

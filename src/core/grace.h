@@ -45,7 +45,7 @@ KS_MUST_CHECK bool ks_grace_read(const char *root, const char *dir, time_t now,
 KS_MUST_CHECK bool ks_grace_print(const struct ks_grace *grace, struct ks_buf *text,
 				  struct ks_error *err);
 
-void ks_grace_drop_first(struct ks_grace *grace);
+void ks_grace_drop(struct ks_grace *grace, size_t i);
 
 bool ks_grace_has(const struct ks_grace *grace, const char *name);
 

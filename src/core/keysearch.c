@@ -310,8 +310,8 @@ bool ks_certsearch(const struct ks_keysearch *search, struct ks_strings *paths, 
 
 void ks_key_place_free(struct ks_key_place *place)
 {
-	free(place->key);
-	free(place->cert);
+	ks_string_free(&place->key);
+	ks_string_free(&place->cert);
 	free(place->why);
 	ks_strings_free(&place->previous);
 	free(place->hash);

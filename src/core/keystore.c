@@ -464,9 +464,20 @@ static bool add_current(const struct ks_keystore *store, const char *name,
 	return ok;
 }
 
+/* A key whose directory somebody has removed signs no more. */
+static void drop_gone(const struct ks_keystore *store, struct ks_grace *grace)
+{
+	struct stat st;
+
+	for (size_t i = grace->count; i-- > 0;)
+		if (fstatat(store->dir, grace->item[i].name, &st, AT_SYMLINK_NOFOLLOW) &&
+		    errno == ENOENT)
+			ks_grace_drop(grace, i);
+}
+
 /* The oldest give way where there are too many. */
-static bool find_grace(const struct ks_keystore *store, const struct ks_key_demand *demand,
-		       struct ks_grace *grace, struct ks_error *err)
+bool ks_keystore_next_grace(const struct ks_keystore *store, const struct ks_key_demand *demand,
+			    struct ks_grace *grace, struct ks_error *err)
 {
 	KS_STRING current = NULL;
 
@@ -475,11 +486,12 @@ static bool find_grace(const struct ks_keystore *store, const struct ks_key_dema
 	if (!ks_keystore_current(store, &current, err) ||
 	    !ks_keystore_grace(store, demand->now, grace, err))
 		return false;
+	drop_gone(store, grace);
 	if (current && ks_keystore_is_dated(current) &&
 	    !add_current(store, current, demand, grace, err))
 		return false;
 	while (grace->count >= KS_IDENTITIES)
-		ks_grace_drop_first(grace);
+		ks_grace_drop(grace, 0);
 	return true;
 }
 
@@ -489,7 +501,7 @@ static bool make_directory(const struct ks_keystore *store, const char *temporar
 	KS_GRACE grace = { 0 };
 	KS_FD dir = -1;
 
-	if (!find_grace(store, demand, &grace, err))
+	if (!ks_keystore_next_grace(store, demand, &grace, err))
 		return false;
 	if (mkdirat(store->dir, temporary, 0755))
 		return ks_fail_errno(err, "make directory");

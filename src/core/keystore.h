@@ -75,6 +75,11 @@ KS_MUST_CHECK bool ks_keystore_add(const struct ks_keystore *store, EVP_PKEY *ke
 KS_MUST_CHECK bool ks_keystore_grace(const struct ks_keystore *store, time_t now,
 				     struct ks_grace *grace, struct ks_error *err);
 
+/* Those that would go on signing beside a new key that DEMAND makes. */
+KS_MUST_CHECK bool ks_keystore_next_grace(const struct ks_keystore *store,
+					  const struct ks_key_demand *demand,
+					  struct ks_grace *grace, struct ks_error *err);
+
 /* The names of the dated directories, oldest first. */
 KS_MUST_CHECK bool ks_keystore_list(const struct ks_keystore *store, struct ks_strings *names,
 				    struct ks_error *err);

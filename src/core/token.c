@@ -65,17 +65,23 @@ bool ks_token_is_uri(const char *name)
 	return find_kind(name) != NULL;
 }
 
-/* Where the value of an attribute begins, wherever it stands; NULL where there is none. */
-static const char *find_attribute(const char *uri, const char *name)
+/* AT is the separator in front of the next attribute, or NULL. */
+static const char *find_from(const char *at, const char *name)
 {
 	size_t len = strlen(name);
 
-	for (const char *at = strchr(uri, ':'); at; at = strpbrk(at, ";?&")) {
+	for (; at; at = strpbrk(at, ";?&")) {
 		at++;
 		if (strncasecmp(at, name, len) == 0 && at[len] == '=')
 			return at + len + 1;
 	}
 	return NULL;
+}
+
+/* Where the value of an attribute begins, wherever it stands; NULL where there is none. */
+static const char *find_attribute(const char *uri, const char *name)
+{
+	return find_from(strchr(uri, ':'), name);
 }
 
 /* Without that attribute and one of the separators around it. */
@@ -102,7 +108,7 @@ static int hex_digit(char c)
 /* RFC 3986, 2.1; in place. */
 static void decode(char *text)
 {
-	char *to = text;
+	char *to = text, *end = text + strlen(text);
 
 	for (const char *at = text; *at; at++) {
 		int high = *at == '%' ? hex_digit(at[1]) : -1;
@@ -116,7 +122,7 @@ static void decode(char *text)
 		*to++ = (char)byte;
 		at += 2;
 	}
-	*to = '\0';
+	explicit_bzero(to, (size_t)(end - to));
 }
 
 static bool replace_value(const char *uri, const char *value, const char *by, char **copy,
@@ -128,9 +134,21 @@ static bool replace_value(const char *uri, const char *value, const char *by, ch
 
 bool ks_token_redact(const char *name, char **shown, struct ks_error *err)
 {
-	const char *pin = ks_token_is_uri(name) ? find_attribute(name, "pin-value") : NULL;
+	const char *pin;
 
-	return pin ? replace_value(name, pin, "...", shown, err) : ks_string_copy(shown, name, err);
+	if (!ks_string_copy(shown, name, err))
+		return false;
+	pin = ks_token_is_uri(name) ? find_attribute(*shown, "pin-value") : NULL;
+	while (pin) {
+		KS_STRING full = *shown;
+		size_t at = (size_t)(pin - full);
+
+		*shown = NULL;
+		if (!replace_value(full, pin, "...", shown, err))
+			return false;
+		pin = find_from(strpbrk(*shown + at, ";?&"), "pin-value");
+	}
+	return true;
 }
 
 /* The URI of a key, as that of its certificate. */
@@ -200,11 +218,16 @@ static bool open_kind(const struct kind *kind, bool *by_engine, struct ks_error 
 	return ks_openssl_doubt(err);
 }
 
+static bool may_try(struct ks_error *err)
+{
+	return !refused || ks_fail(err, KS_ERR_KEY, "not tried: a token has refused a PIN before");
+}
+
 bool ks_token_prepare_tss2(struct ks_error *err)
 {
 	bool by_engine;
 
-	return open_kind(&kinds[TPM], &by_engine, err);
+	return may_try(err) && open_kind(&kinds[TPM], &by_engine, err);
 }
 
 /* Objects */
@@ -343,6 +366,8 @@ static bool read_source(struct query *q, const char *source, struct ks_error *er
 	if (!ks_file_read_path(NULL, path, PIN_LIMIT, &file, &st, err))
 		return ks_at(err, path);
 	q->source = "the URI's pin-source";
+	if (memchr(file.data, '\0', (size_t)line_length(&file)))
+		return ks_fail(err, KS_ERR_INPUT, "%s: a NUL byte in the PIN", path);
 	return ks_string_print(&q->value, err, "%.*s", line_length(&file), (char *)file.data);
 }
 
@@ -368,9 +393,7 @@ static bool query_open(struct query *q, const char *uri, const struct ks_passphr
 	KS_STRING rest = NULL;
 
 	q->kind = find_kind(uri);
-	if (refused)
-		return ks_fail(err, KS_ERR_KEY, "not tried: a token has refused a PIN before");
-	if (!open_kind(q->kind, &q->by_engine, err))
+	if (!may_try(err) || !open_kind(q->kind, &q->by_engine, err))
 		return false;
 	q->asking = (struct ks_asking){ .from = pin,
 					.once = true,

@@ -8,6 +8,14 @@
 #include <openssl/engine.h>
 
 static ENGINE *engine;
+static UI_METHOD *mute;
+
+/* For a key that wants the PIN at each signature: left to itself OpenSSL would ask on the terminal. */
+static int say_nothing(char *buf, int size, int writing, void *data)
+{
+	(void)buf, (void)size, (void)writing, (void)data;
+	return -1;
+}
 
 /* What the engine has to say is in OpenSSL's queue; it would say it on standard error too. */
 static bool start(ENGINE *found)
@@ -23,10 +31,15 @@ bool ks_token_engine_open(void)
 		return true;
 	ENGINE_load_dynamic();
 	found = ENGINE_by_id("pkcs11");
-	if (found && start(found))
+	mute = UI_UTIL_wrap_read_pem_callback(say_nothing, 0);
+	if (found && mute && start(found) &&
+	    ENGINE_ctrl_cmd(found, "SET_USER_INTERFACE", 0, mute, NULL, 0))
 		engine = found;
-	else
+	if (!engine) {
 		ENGINE_free(found);
+		UI_destroy_method(mute);
+		mute = NULL;
+	}
 	return engine;
 }
 
@@ -54,7 +67,7 @@ X509 *ks_token_engine_cert(const char *uri, struct ks_asking *asking)
 		  ENGINE_ctrl_cmd(engine, "SET_CALLBACK_DATA", 0, asking, NULL, 0) &&
 		  ENGINE_ctrl_cmd(engine, "LOAD_CERT_CTRL", 0, &request, NULL, 0);
 
-	ENGINE_ctrl_cmd(engine, "SET_USER_INTERFACE", 0, NULL, NULL, 0);
+	ENGINE_ctrl_cmd(engine, "SET_USER_INTERFACE", 0, mute, NULL, 0);
 	ENGINE_ctrl_cmd(engine, "SET_CALLBACK_DATA", 0, NULL, NULL, 0);
 	UI_destroy_method(ui);
 	return ok ? request.cert : NULL;
@@ -72,6 +85,8 @@ void ks_token_engine_close(void)
 	ENGINE_finish(engine);
 	ENGINE_free(engine);
 	engine = NULL;
+	UI_destroy_method(mute);
+	mute = NULL;
 }
 #else
 bool ks_token_engine_open(void)

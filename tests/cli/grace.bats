@@ -199,9 +199,55 @@ over() { sed -i "s/^$2 .*/$2 2020-01-01T00:00:00Z/" "$1/current/previous"; }
 	for line in "../../etc 2999-01-01T00:00:00Z" "$old" "$old tomorrow" "$old 2999-01-01T00:00:00Z x" "/ 2999-01-01T00:00:00Z"; do
 		echo "$line" >"$dest/current/previous"
 		ks 1 sign "${here[@]}"
-		blames previous "not a key's name"
+		blames previous "a line (is not a key's name and a time|begins with what is not a key's name)\$"
 	done
 	[ "$(manifest "$tree/extra")" = "$before" ]
+}
+
+@test "a key in grace that is no pair, or there twice: a warning, and signed is with what there is" {
+	rotate --keep-previous 30d
+	module extra/a.ko
+	cp "$KEYS/ec.der" "$store/$old/signing_crt.crt"
+	ks 0 sign "${here[@]}" --keys "$store"
+	warns "warning: .*/$old/signing_key.pem: .*does not belong to the private key; modules are signed without this key\$"
+	signed_by "$tree/extra/a.ko" "$(current)"
+	cp "$store/current/signing_key.pem" "$store/current/signing_crt.crt" "$store/$old/"
+	ks 0 sign "${here[@]}" --keys "$store" --force
+	warns 'warning: .*: the same certificate twice; modules are signed without this key$'
+	signed_by "$tree/extra/a.ko" "$(current)"
+}
+
+@test "a directory in grace that is gone is forgotten by the next rotation" {
+	rotate --keep-previous 30d
+	echo '20240101-0000 2999-01-02T03:04:05Z' >>"$store/current/previous"
+	second=$(current)
+	rotate --keep-previous 30d
+	[ "$(cut -d' ' -f1 "$store/current/previous" | tr '\n' ' ')" = "$old $second " ]
+	names "$(trusted)" "$(current)" "$old" "$second"
+	rm -r "${store:?}/$old"
+	rotate --keep-previous 30d
+	not grep -q "^$old " "$store/current/previous"
+	not grep -q "^$(current) " "$store/current/previous"
+}
+
+@test "a dry run with --prune names what the real run would remove" {
+	rotate --keep-previous 30d
+	before=$(manifest "$work")
+	ks 0 genkeys --refresh always --keep-previous 30d --prune 1 --dry-run
+	not says 'would be removed'
+	says "^$store/$old: would go on signing until "
+	says "^$store/$(current): would go on signing until "
+	[ "$(manifest "$work")" = "$before" ]
+}
+
+@test "an encrypted key does not go on signing, which is said" {
+	openssl pkcs8 -topk8 -passout pass:secret -in "$store/current/signing_key.pem" >locked
+	openssl x509 -in "$store/current/signing_key.pem" >>locked
+	cat locked >"$store/current/signing_key.pem"
+	run --separate-stderr rotate --keep-previous 30d
+	[ "$status" = 0 ]
+	warns "^kernel-sign: warning: $store/$old does not go on signing: it cannot be opened without a passphrase"
+	[ ! -e "$store/current/previous" ]
 }
 
 @test "--keep-previous wants a span of time" {
