@@ -342,3 +342,14 @@ has_steps() {
 	ks 0 "${doctor[@]}" --json
 	[ "$(jq -r .key.key <<<"$output")" = /etc/pki/akmods/private/private_key.priv ]
 }
+
+@test "a PIN in a key's URI is in nothing that is said" {
+	module extra/a.ko
+	mkdir -p "$root/etc"
+	echo 'key = pkcs11:token=nowhere;object=it?pin-value=oh-5ecret&pin-value=oh-5ecret' >"$root/etc/kernel-sign.conf"
+	ks 0 "${doctor[@]}"
+	says 'pkcs11:token=nowhere;object=it[?]pin-value=[.]{3}&pin-value=[.]{3}'
+	[[ $output$stderr != *5ecret* ]]
+	ks 0 "${doctor[@]}" --json
+	[[ $output$stderr != *5ecret* ]]
+}

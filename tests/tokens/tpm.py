@@ -73,6 +73,10 @@ def prepare(place):
         place.must("openssl", "genpkey", *PROVIDERS, "-algorithm", kind[0], "-pkeyopt", kind[1], "-out", f"{name}.key")
         os.chmod(place.path(f"{name}.key"), 0o600)
         certify(place, name, f"{name}.key")
+    place.must("openssl", "genpkey", *PROVIDERS, "-algorithm", "EC", "-pkeyopt", "group:P-256", "-pkeyopt",
+               f"user-auth:{PIN}", "-out", "tpm_locked.key")
+    os.chmod(place.path("tpm_locked.key"), 0o600)
+    certify(place, "tpm_locked", "tpm_locked.key", "-passin", f"pass:{PIN}")
     put(place, "handle", "0x81000001", "rsa2048")
     put(place, "locked", "0x81000002", "ecc256", "-p", PIN)
 
@@ -80,6 +84,7 @@ def prepare(place):
 def keys(tap, place):
     cases = [("an RSA key in a file that only it can use", "tpm_rsa.key", "tpm_rsa", NONE),
              ("an ECDSA key in such a file", "tpm_ec.key", "tpm_ec", NONE),
+             ("one in such a file, with a password", "tpm_locked.key", "tpm_locked", {"KBUILD_SIGN_PIN": PIN}),
              ("a key that is in it", "handle:0x81000001", "handle", NONE),
              ("one with a password", "handle:0x81000002?pass", "locked", {"KBUILD_SIGN_PIN": PIN})]
     for what, key, cert, env in cases:
@@ -109,13 +114,15 @@ def refusals(tap, place):
     run = sign(place, "--key", "tpm_rsa.key", "--cert", "tpm_rsa.pem", env=NONE).ended(1).says("others can write to")
     tap.claim(f"{place.name}: TPM: a file that others can write to is refused like any key's", run.faults)
     os.chmod(place.path("tpm_rsa.key"), 0o600)
-    before = failures(place)
-    run = Run(place, "sign", "--root", place.path("root"), "-k", "all", "--hash", "sha256",
-              "--key", "handle:0x81000002?pass", "--cert", place.path("locked.pem"), env={"KBUILD_SIGN_PIN": "wr0ng"})
-    run.ended(1).lines(3).says("authorization", "not tried: a token has refused a PIN before")
-    tries = failures(place) - before
-    tap.claim(f"{place.name}: TPM: a wrong password, three kernels: tried once",
-              run.also("" if tries == 1 else f"tried {tries} times").faults)
+    for what, key, cert in (("", "handle:0x81000002?pass", "locked.pem"),
+                            (" of a key in a file", place.path("tpm_locked.key"), "tpm_locked.pem")):
+        before = failures(place)
+        run = Run(place, "sign", "--root", place.path("root"), "-k", "all", "--hash", "sha256",
+                  "--key", key, "--cert", place.path(cert), env={"KBUILD_SIGN_PIN": "wr0ng"})
+        run.ended(1).lines(3).says("authorization", "not tried: a token has refused a PIN before")
+        tries = failures(place) - before
+        tap.claim(f"{place.name}: TPM: a wrong password{what}, three kernels: tried once",
+                  run.also("" if tries == 1 else f"tried {tries} times").faults)
 
 
 def check(tap, place):
