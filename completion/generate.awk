@@ -128,7 +128,7 @@ function zsh_action(kind)
 	return kind == "NONE" ? " " : "(" spaced(kind) ")"
 }
 
-function zsh_option(command, i,   letter, name, value, kind, help, text)
+function zsh_option(command, i,   letter, name, value, kind, help, text, several)
 {
 	letter = letter_of[command, i]
 	name = "--" name_of[command, i]
@@ -137,12 +137,11 @@ function zsh_option(command, i,   letter, name, value, kind, help, text)
 	help = help_of[command, i]
 	gsub(/[][]/, "\\\\&", help)
 	text = quote("[" help "]" (value ? ":" value ":" zsh_action(kind) : ""))
-	# Of files there may be several.
-	if (kind == "FILE")
-		return "'*" name "='" text
-	if (letter)
-		return "'(-" letter " " name ")'{-" letter (value ? "+," : ",") name (value ? "=" : "") "}" text
-	return "'" name (value ? "=" : "") "'" text
+	several = kind == "FILE" ? "*" : ""
+	if (!letter)
+		return "'" several name (value ? "=" : "") "'" text
+	return "'" (several ? several : "(-" letter " " name ")") "'{-" letter (value ? "+," : ",") \
+		name (value ? "=" : "") "}" text
 }
 
 function zsh_operands(command,   kind, text, i)
@@ -153,8 +152,6 @@ function zsh_operands(command,   kind, text, i)
 		return quote("1:command:((" substr(text, 2) "))")
 	}
 	kind = operands[command]
-	if (kind == "NONE")
-		return ""
 	if (kind ~ /^[a-z]/)
 		return quote("1: :(" spaced(kind) ")") " '*: :_files -/'"
 	return quote("*: :" zsh_action(kind))

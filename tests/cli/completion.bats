@@ -37,9 +37,10 @@ bash_completes() {
 zsh_completes() {
 	cat >"$HOME/.zshrc" <<-'END'
 		PROMPT=READY
+		setopt no_auto_list
 		fpath=($SCRIPTS/zsh $fpath)
 		autoload -U compinit
-		compinit -u -D
+		compinit -C -d $DUMP
 		bindkey '^I' complete-word
 		comppostfuncs=(exit)
 		compadd() {
@@ -53,23 +54,24 @@ zsh_completes() {
 	END
 	: >"$HOME/hits"
 	# shellcheck disable=SC2016 # variables of that shell
-	SCRIPTS=$scripts TERM=vt100 timeout 60 zsh -f -c '
+	SCRIPTS=$scripts DUMP=$BATS_FILE_TMPDIR/zcompdump TERM=vt100 timeout 60 zsh -f -c '
 		zmodload zsh/zpty
 		zpty shell zsh -d -i
 		zpty -r shell said "*READY*"
 		zpty -n -w shell "kernel-sign ${(j: :)@}"$'\''\t'\''
-		while zpty -r shell said; do :; done' zsh "$@"
+		while zpty -r shell said; do :; done' zsh "$@" || [ $? != 124 ] || echo "zsh hangs"
 	cat "$HOME/hits"
 }
 
+# It asks for completion of programs that there are.
 fish_completes() {
 	# shellcheck disable=SC2016 # variables of that shell
-	fish -N -c 'set -g fish_complete_path $argv[1]; complete -C "kernel-sign $argv[2..]"' "$scripts/fish" "$@" |
+	PATH=${KERNEL_SIGN%/*}:$PATH fish -N -c 'set -g fish_complete_path $argv[1]; complete -C "kernel-sign $argv[2..]"' "$scripts/fish" "$@" |
 		sed 's/\t.*//'
 }
 
 # completed SHELL WORD...: in one order, and options without the "=" that some put behind them.
-completed() { "${1}_completes" "${@:2}" | sed -E 's/^(--[a-z-]+)=$/\1/; s|/$||; /^$/d' | sort -u; }
+completed() { "${1}_completes" "${@:2}" | sed -E 's/^(--[a-z-]+)=$/\1/; s|^\./||; s|/$||; /^$/d' | sort -u; }
 
 # completes WORD... IS COMPLETION...: in each shell exactly these.
 completes() {
@@ -111,12 +113,12 @@ commands() { "$KERNEL_SIGN" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\) .
 	done
 	completes sign --ha IS --hash
 	completes sign --hash sha256 --no- IS --no-confine --no-dkms
-	completes - IS $(listed)
+	completes --v IS --version
+	completes --h IS --help
 }
 
 @test "zsh and fish say what an option is for" {
-	run -0 fish -N -c "set -g fish_complete_path '$scripts/fish'; complete -C 'kernel-sign sign --forc'"
-	says "^--force	sign what is signed already"
+	grep -qF -- "-s f -l force -d 'sign what is signed already, whoever signed it'" "$scripts/fish/kernel-sign.fish"
 	grep -qF "'(-f --force)'{-f,--force}'[sign what is signed already, whoever signed it]'" "$scripts/zsh/_kernel-sign"
 }
 
@@ -148,7 +150,7 @@ commands() { "$KERNEL_SIGN" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\) .
 	for name in $(completed bash sign --hash ''); do
 		ks 0 sign "${here[@]}" "${key[@]}" --hash "$name" -n
 	done
-	completes sign --hash sha3 IS sha3-256 sha3-384 sha3-512
+	completes sign --hash sha3- IS sha3-256 sha3-384 sha3-512
 	completes genkeys --hash sha5 IS sha512
 	# shellcheck disable=SC2046 # a list of words
 	completes genkeys --type '' IS $("$KERNEL_SIGN" genkeys --help | sed -nE 's/.*--type TYPE +(.*) \(.*/\1/p' | tr -d ,)
@@ -159,7 +161,8 @@ commands() { "$KERNEL_SIGN" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\) .
 	completes sign --root "$root" -k '' IS all "$V" 6.2.0-other
 	completes sign --root "$root" --kernel 6.1 IS "$V"
 	completes trust --root "$root" --kernel a IS all
-	not completed bash sign -k '' | grep -qxF "$V"
+	completed bash sign -k '' >completions
+	not grep -qxF "$V" completions
 }
 
 @test "modules of the kernel in question, and files" {
@@ -172,7 +175,7 @@ commands() { "$KERNEL_SIGN" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\) .
 	completes sign --root "$root" -k "$V" one IS one one-more one-dir one-file.ko.gz
 	completes status -v --kernel all --root "$root" one-o IS one-of-other
 	completes status --root "$root" -k 6.2.0-other one IS one-of-other one-dir one-file.ko.gz
-	completes doctor ./one IS $(for shell in bash; do echo ./one-dir ./one-file.ko.gz; done)
+	completes doctor ./one IS one-dir one-file.ko.gz
 }
 
 @test "names of modules are not run" {
