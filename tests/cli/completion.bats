@@ -179,8 +179,9 @@ commands() { "$KERNEL_SIGN" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\) .
 }
 
 @test "names of modules are not run" {
-	: >"$tree/extra/"'$(touch ran).ko'
-	: >"$tree/extra/"'`touch ran`.ko'
+	local shell
+	: >"$tree/extra/\$(touch ran).ko"
+	: >"$tree/extra/\`touch ran\`.ko"
 	for shell in bash zsh fish; do
 		completed "$shell" sign --root "$root" -k "$V" '' >completions
 		grep -q 'touch ran' completions
