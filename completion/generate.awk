@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# awk -v program=PROGRAM -v shell=bash|zsh|fish -f generate.awk TEMPLATE: the template, and in place of
-# its line @TABLE@ the commands and options that PROGRAM's help lists, which is printed from the
+# awk -v program=PROGRAM -v shell=bash|zsh|fish -f generate.awk TEMPLATE: the template, and in place
+# of its line @TABLE@ the commands and options that PROGRAM's help lists, which is printed from the
 # tables that its parser reads.
 
 # What is completed for an argument or operand: a word that the templates know, or the words
@@ -140,8 +140,8 @@ function zsh_option(command, i,   letter, name, value, kind, help, text, several
 	several = kind == "FILE" ? "*" : ""
 	if (!letter)
 		return "'" several name (value ? "=" : "") "'" text
-	return "'" (several ? several : "(-" letter " " name ")") "'{-" letter (value ? "+," : ",") \
-		name (value ? "=" : "") "}" text
+	return "'" (several ? several : "(-" letter " " name ")") "'{-" letter \
+		(value ? "+," name "=" : "," name) "}" text
 }
 
 function zsh_operands(command,   kind, text, i)
@@ -216,7 +216,8 @@ function fish_command(command,   i, condition, kind)
 		fish_option(command, i)
 	if (!command)
 		return
-	printf "complete -c kernel-sign -n '__kernel_sign_in \"\"' -a %s -d %s\n", command, quote(summary[command])
+	printf "complete -c kernel-sign -n '__kernel_sign_in \"\"' -a %s -d %s\n", command,
+		quote(summary[command])
 	condition = "__kernel_sign_in " command
 	kind = operands[command]
 	if (kind ~ /^[a-z]/) {

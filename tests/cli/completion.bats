@@ -66,12 +66,15 @@ zsh_completes() {
 # It asks for completion of programs that there are.
 fish_completes() {
 	# shellcheck disable=SC2016 # variables of that shell
-	PATH=${KERNEL_SIGN%/*}:$PATH fish -N -c 'set -g fish_complete_path $argv[1]; complete -C "kernel-sign $argv[2..]"' "$scripts/fish" "$@" |
-		sed 's/\t.*//'
+	PATH=${KERNEL_SIGN%/*}:$PATH fish -N -c '
+		set -g fish_complete_path $argv[1]
+		complete -C "kernel-sign $argv[2..]"' "$scripts/fish" "$@" | sed 's/\t.*//'
 }
 
 # completed SHELL WORD...: in one order, and options without the "=" that some put behind them.
-completed() { "${1}_completes" "${@:2}" | sed -E 's/^(--[a-z-]+)=$/\1/; s|^\./||; s|/$||; /^$/d' | sort -u; }
+completed() {
+	"${1}_completes" "${@:2}" | sed -E 's/^(--[a-z-]+)=$/\1/; s|^\./||; s|/$||; /^$/d' | sort -u
+}
 
 # completes WORD... IS COMPLETION...: in each shell exactly these.
 completes() {
@@ -83,14 +86,15 @@ completes() {
 	shift
 	for shell in bash zsh fish; do
 		echo "--- $shell, kernel-sign ${line[*]}:"
-		diff <(printf '%s\n' "$@" | sed '/^$/d' | sort -u) <(completed "$shell" "${line[@]}") || return
+		diff <(printf '%s\n' "$@" | sed '/^$/d' | sort -u) \
+			<(completed "$shell" "${line[@]}") || return
 	done
 }
 
 # listed [COMMAND]: the options that the help lists.
 listed() {
-	"$KERNEL_SIGN" "$@" --help | sed -nE 's/^ +((-[A-Za-z]), )?(--[a-z0-9-]+).*/\2 \3/p' | tr ' ' '\n' |
-		sed '/^$/d'
+	"$KERNEL_SIGN" "$@" --help | sed -nE 's/^ +((-[A-Za-z]), )?(--[a-z0-9-]+).*/\2 \3/p' |
+		tr ' ' '\n' | sed '/^$/d'
 }
 
 commands() { "$KERNEL_SIGN" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\) .*/\1/p'; }
@@ -118,8 +122,9 @@ commands() { "$KERNEL_SIGN" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\) .
 }
 
 @test "zsh and fish say what an option is for" {
-	grep -qF -- "-s f -l force -d 'sign what is signed already, whoever signed it'" "$scripts/fish/kernel-sign.fish"
-	grep -qF "'(-f --force)'{-f,--force}'[sign what is signed already, whoever signed it]'" "$scripts/zsh/_kernel-sign"
+	local help='sign what is signed already, whoever signed it'
+	grep -qF -- "-s f -l force -d '$help'" "$scripts/fish/kernel-sign.fish"
+	grep -qF "'(-f --force)'{-f,--force}'[$help]'" "$scripts/zsh/_kernel-sign"
 }
 
 @test "nothing for a command or an argument that nobody knows" {
@@ -131,6 +136,9 @@ commands() { "$KERNEL_SIGN" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\) .
 	completes sign -j '' IS
 	completes genkeys --subject '' IS
 	completes trust '' IS
+	mkdir place
+	# fish completes files there, on its own account.
+	diff <(echo) <(bash_completes install-certs --nonsense=pla)
 }
 
 @test "files and directories" {
@@ -145,15 +153,16 @@ commands() { "$KERNEL_SIGN" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\) .
 }
 
 @test "digests and types of keys, all of which the program takes" {
-	local name
+	local name types
 	module extra/a.ko
 	for name in $(completed bash sign --hash ''); do
 		ks 0 sign "${here[@]}" "${key[@]}" --hash "$name" -n
 	done
 	completes sign --hash sha3- IS sha3-256 sha3-384 sha3-512
 	completes genkeys --hash sha5 IS sha512
-	# shellcheck disable=SC2046 # a list of words
-	completes genkeys --type '' IS $("$KERNEL_SIGN" genkeys --help | sed -nE 's/.*--type TYPE +(.*) \(.*/\1/p' | tr -d ,)
+	types=$("$KERNEL_SIGN" genkeys --help | sed -nE 's/.*--type TYPE +(.*) \(.*/\1/p')
+	# shellcheck disable=SC2086 # a list of words
+	completes genkeys --type '' IS ${types//,/}
 }
 
 @test "kernels, of the root in question" {
