@@ -161,7 +161,8 @@ part_dist() {
 	step "make install with DESTDIR" make install DESTDIR="$dir/root"
 	(cd "$dir/root" && find . ! -type d | sort)
 	for name in bin/kernel-sign libexec/kernel-sign/sign-file share/man/man8/kernel-sign.8 \
-		share/man/man5/kernel-sign.conf.5; do
+		share/man/man5/kernel-sign.conf.5 share/bash-completion/completions/kernel-sign \
+		share/zsh/site-functions/_kernel-sign share/fish/vendor_completions.d/kernel-sign.fish; do
 		step "installed: $name" test -s "$dir/root/usr/$name"
 	done
 	step "the installed program runs" "$dir/root/usr/bin/kernel-sign" --version
