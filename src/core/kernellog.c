@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/kernellog.h"
 
-#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -272,10 +271,9 @@ static bool take_rest(struct reader *r, struct ks_error *err)
 static bool read_all(struct reader *r, int fd, struct ks_error *err)
 {
 	for (size_t reads = 0; reads < READS_MAX; reads++) {
-		ssize_t n;
+		size_t room = r->len < sizeof(r->bytes) ? sizeof(r->bytes) - 1 - r->len : 0;
+		ssize_t n = read(fd, r->bytes + r->len, room);
 
-		assert(r->len < sizeof(r->bytes));
-		n = read(fd, r->bytes + r->len, sizeof(r->bytes) - 1 - r->len);
 		if (n == 0 || (n < 0 && errno == EAGAIN))
 			return take_rest(r, err);
 		if (n < 0 && errno == EPIPE)
