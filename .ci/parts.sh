@@ -172,7 +172,8 @@ part_dist() {
 	step "uninstall leaves no file" test -z "$(find "$dir/root" ! -type d)"
 }
 
-# inside ROOT COMMAND: in the root, as in a container of that system: /proc, and no variable of ours.
+# inside ROOT COMMAND: in the root, as in a container of that system: /proc, terminals, and no
+# variable of ours.
 inside() {
 	# The mounts are gone with their namespace, however this ends. Tests make namespaces of their own,
 	# for which the root has to be a mount.
@@ -180,6 +181,7 @@ inside() {
 	unshare --mount --propagation private sh -c '
 		mount --bind "$1" "$1"
 		mount -t proc proc "$1/proc"
+		mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts "$1/dev/pts"
 		exec chroot "$1" env -i HOME=/root TERM=dumb ${http_proxy:+"http_proxy=$http_proxy"} \
 			PATH=/usr/sbin:/usr/bin:/sbin:/bin sh -c "cd /kernel-sign && $2"' sh "$@"
 }
