@@ -109,7 +109,8 @@ static bool parse_json(struct ks_view file, struct json_object **o, struct ks_er
 
 	if (!tokener)
 		return ks_fail_memory(err);
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	/* Not JSON_TOKENER_VALIDATE_UTF8: json-c 0.18 takes good UTF-8 for bad. */
+	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
 	*o = json_tokener_parse_ex(tokener, file.len ? (const char *)file.data : "", (int)file.len);
 	error = json_tokener_get_error(tokener);
 	json_tokener_free(tokener);
