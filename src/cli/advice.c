@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/place.h"
+#include "cli/key_file.h"
 #include "core/cert.h"
 #include "core/token.h"
 
@@ -15,7 +16,7 @@ enum { CERT_LIMIT = 1 << 20 }; /* bytes */
 
 /* The situation */
 
-static bool read_cert(struct situation *s, const char *root, struct ks_error *err)
+static bool read_file(struct situation *s, const char *root, struct ks_error *err)
 {
 	KS_BUF file = { 0 };
 	struct stat st;
@@ -24,6 +25,14 @@ static bool read_cert(struct situation *s, const char *root, struct ks_error *er
 	    !ks_cert_parse(ks_buf_view(&file), &s->x509, err))
 		return false;
 	s->is_der = ks_cert_is_der(ks_buf_view(&file));
+	return true;
+}
+
+static bool read_cert(struct situation *s, const char *root, struct ks_error *err)
+{
+	if (!(ks_token_is_uri(s->cert) ? key_file_cert(root, s->cert, &s->x509, err) :
+					 read_file(s, root, err)))
+		return false;
 	s->standing = ks_trust_standing(s->trust, s->x509, &s->standing_why);
 	return true;
 }
@@ -361,15 +370,21 @@ static void import_step(const struct situation *s, struct steps *steps)
 {
 	static const char then[] = "asks for a password, which MokManager (a blue screen, \"Enroll "
 				   "MOK\") wants to have at the next start";
+	bool is_uri = s->cert && ks_token_is_uri(s->cert);
 	KS_STRING cert = NULL;
 	KS_STRING why = NULL;
 
 	steps->ok = steps->ok && needing("mokutil", then, &why, steps->err) &&
-		    (s->cert ? shell_path(s->root, s->cert, &cert, steps->err) :
+		    (s->cert ? shell_path(is_uri ? NULL : s->root, s->cert, &cert, steps->err) :
 			       shell_path(s->request->root, NEW_CERT, &cert, steps->err));
 	if (!steps->ok)
 		return;
-	if (!s->cert || s->is_der)
+	if (is_uri)
+		add_command(steps, why,
+			    "p11tool --outder --export %s >/root/mok.der && "
+			    "mokutil --import /root/mok.der",
+			    cert);
+	else if (!s->cert || s->is_der)
 		add_command(steps, why, "mokutil --import %s", cert);
 	else
 		add_command(steps, why,

@@ -3,6 +3,7 @@
 
 #include <json-c/json.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/strings.h"
@@ -73,6 +74,20 @@ static void add_answers(struct json_object *o, const char *name)
 	json_object_object_add(o, "answers", answers);
 }
 
+/* Only strings have other bytes; json-c 0.18 would not read them again when it is strict. */
+static bool append_ascii(struct ks_buf *file, const char *text, struct ks_error *err)
+{
+	char escaped[6];
+
+	for (const char *at = text; *at; at++) {
+		snprintf(escaped, sizeof(escaped), "\\\\x%02x", (unsigned char)*at);
+		if (!((unsigned char)*at < 0x80 ? ks_buf_append(file, at, 1, err) :
+						  ks_buf_append(file, escaped, 5, err)))
+			return false;
+	}
+	return true;
+}
+
 bool ticket_print(const struct ticket *t, struct ks_buf *file, struct ks_error *err)
 {
 	JSON *o = json_object_new_object();
@@ -94,10 +109,11 @@ bool ticket_print(const struct ticket *t, struct ks_buf *file, struct ks_error *
 							 JSON_C_TO_STRING_NOSLASHESCAPE);
 	if (!text)
 		return ks_fail_memory(err);
-	if (strlen(text) >= TICKET_LIMIT)
-		return ks_fail(err, KS_ERR_INPUT,
-			       "more than %d bytes: the certificate is too large", TICKET_LIMIT);
-	return ks_buf_append(file, text, strlen(text), err) && ks_buf_append(file, "\n", 1, err);
+	if (!append_ascii(file, text, err) || !ks_buf_append(file, "\n", 1, err))
+		return false;
+	return file->len <= TICKET_LIMIT ||
+	       ks_fail(err, KS_ERR_INPUT, "more than %d bytes: the certificate is too large",
+		       TICKET_LIMIT);
 }
 
 /* Reading */
@@ -109,7 +125,6 @@ static bool parse_json(struct ks_view file, struct json_object **o, struct ks_er
 
 	if (!tokener)
 		return ks_fail_memory(err);
-	/* Not JSON_TOKENER_VALIDATE_UTF8: json-c 0.18 takes good UTF-8 for bad. */
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
 	*o = json_tokener_parse_ex(tokener, file.len ? (const char *)file.data : "", (int)file.len);
 	error = json_tokener_get_error(tokener);
