@@ -275,6 +275,7 @@ static bool attach(struct offline *o, struct job *job, const struct ks_found *mo
 {
 	TICKET ticket = { 0 };
 	struct entry entry;
+	struct job with;
 	bool there;
 
 	if (!read_ticket(o, job->name, &ticket, &there, err))
@@ -285,8 +286,9 @@ static bool attach(struct offline *o, struct job *job, const struct ks_found *mo
 		set_entry(o, job->name, request_suffix, &entry);
 		return ks_at(err, entry.path);
 	}
-	job->ticket = &ticket;
-	return attach_with(job, how, spare_others, result, err);
+	with = *job;
+	with.ticket = &ticket;
+	return attach_with(&with, how, spare_others, result, err);
 }
 
 bool offline_sign(struct offline *o, const struct ks_found *module, const struct ks_sign *how,

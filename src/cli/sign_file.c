@@ -183,19 +183,20 @@ static bool run(const struct job *job, struct ks_error *err)
 }
 
 /* DKMS installs the module whatever we say: what we can do is not to say "done" of what is not. */
-static bool run_for_dkms(struct job *job, const char *kernel, struct ks_error *err)
+static bool run_for_dkms(const struct job *job, const char *kernel, struct ks_error *err)
 {
 	KS_KEY_PLACE own = { 0 };
+	struct job with = *job;
 
 	if (!dkms_call_choose(kernel, job->key, &own, err))
 		return false;
 	if (own.key) {
-		job->key = own.key;
-		job->cert = own.cert;
-		job->own = &own;
+		with.key = own.key;
+		with.cert = own.cert;
+		with.own = &own;
 	}
-	return run(job, err) &&
-	       dkms_call_check(job->dest ? job->dest : job->module, job->cert, err);
+	return run(&with, err) &&
+	       dkms_call_check(with.dest ? with.dest : with.module, with.cert, err);
 }
 
 static bool parse_options(struct job *job, bool kmodsign, int argc, char **argv)

@@ -393,6 +393,8 @@ static bool query_open(struct query *q, const char *uri, const struct ks_passphr
 	KS_STRING rest = NULL;
 
 	q->kind = find_kind(uri);
+	if (!q->kind)
+		return ks_fail(err, KS_ERR_INTERNAL, "not a token's URI");
 	if (!may_try(err) || !open_kind(q->kind, &q->by_engine, err))
 		return false;
 	q->asking = (struct ks_asking){ .from = pin,

@@ -75,7 +75,8 @@ static bool read_key(struct ks_view file, const char *passphrase)
 	struct ks_error err;
 
 	if (!ks_key_parse(file, passphrase, &key, &err)) {
-		MUST(!key && err.code == KS_ERR_KEY && *err.text);
+		MUST(!key && (err.code == KS_ERR_KEY || err.code == KS_ERR_UNSUPPORTED) &&
+		     *err.text);
 		return false;
 	}
 	MUST(EVP_PKEY_get_base_id(key) != EVP_PKEY_NONE);

@@ -459,7 +459,7 @@ def check_containers(tap, stocks, cases):
     kernels += [(what, root, reader_kernel(root, version, config), suffix) for what, version, config, suffix in (
         ("a kernel that reads zstd", "9.1-zstd", [*reads, "CONFIG_MODULE_COMPRESS_ZSTD=y"], ".zst"),
         ("a kernel that reads gzip", "9.2-gzip", [*reads, "CONFIG_MODULE_COMPRESS_GZIP=y"], ".gz"),
-        ("a kernel that reads xz", "9.3-xz", [*reads, "CONFIG_MODULE_COMPRESS_XZ=y"], ".xz"),
+        ("a kernel that reads xz", "9.3-xz", [*reads, "CONFIG_MODULE_COMPRESS_XZ=y", "CONFIG_XZ_DEC_X86=y"], ".xz"),
         ("a kernel that leaves it to kmod", "9.4-none", leaves, ""),
         ("a kernel without config", "9.5-unknown", None, None))]
     for folder in {kernel_root for _, kernel_root, _, _ in kernels}:
