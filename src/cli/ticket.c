@@ -2,8 +2,9 @@
 #include "cli/ticket.h"
 
 #include <json-c/json.h>
-#include <stdlib.h>
+#include <openssl/asn1.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/strings.h"
@@ -74,17 +75,52 @@ static void add_answers(struct json_object *o, const char *name)
 	json_object_object_add(o, "answers", answers);
 }
 
-/* Only strings have other bytes; json-c 0.18 would not read them again when it is strict. */
-static bool append_ascii(struct ks_buf *file, const char *text, struct ks_error *err)
+/* The UTF-8 character at the front of VIEW, which is cut off there (RFC 3629). */
+static bool next_character(struct ks_view *view, unsigned long *c)
 {
-	char escaped[6];
+	int len = UTF8_getc(view->data, view->len > 4 ? 4 : (int)view->len, c);
 
-	for (const char *at = text; *at; at++) {
-		snprintf(escaped, sizeof(escaped), "\\\\x%02x", (unsigned char)*at);
-		if (!((unsigned char)*at < 0x80 ? ks_buf_append(file, at, 1, err) :
-						  ks_buf_append(file, escaped, 5, err)))
+	if (len <= 0 || *c > 0x10ffff)
+		return false;
+	*view = ks_view_of(view->data + len, view->len - (size_t)len);
+	return true;
+}
+
+/* As JSON has it (RFC 8259, 7): beyond 16 bits as a pair of surrogates. */
+static void escape(unsigned long c, char escaped[16])
+{
+	if (c < 0x80)
+		snprintf(escaped, 16, "%c", (int)c);
+	else if (c < 0x10000)
+		snprintf(escaped, 16, "\\u%04lx", c);
+	else
+		snprintf(escaped, 16, "\\u%04lx\\u%04lx", 0xd800 + ((c - 0x10000) >> 10),
+			 0xdc00 + ((c - 0x10000) & 0x3ff));
+}
+
+/* Only strings have other characters; json-c 0.18 would not read them again when it is strict. */
+static bool append_ascii(struct ks_buf *file, struct ks_view text, struct ks_error *err)
+{
+	while (text.len) {
+		unsigned long c;
+		char escaped[16];
+
+		if (!next_character(&text, &c))
+			return ks_fail(err, KS_ERR_INTERNAL, "a request that is no UTF-8");
+		escape(c, escaped);
+		if (!ks_buf_append(file, escaped, strlen(escaped), err))
 			return false;
 	}
+	return true;
+}
+
+static bool is_utf8(struct ks_view text)
+{
+	unsigned long c;
+
+	while (text.len)
+		if (!next_character(&text, &c))
+			return false;
 	return true;
 }
 
@@ -109,7 +145,8 @@ bool ticket_print(const struct ticket *t, struct ks_buf *file, struct ks_error *
 							 JSON_C_TO_STRING_NOSLASHESCAPE);
 	if (!text)
 		return ks_fail_memory(err);
-	if (!append_ascii(file, text, err) || !ks_buf_append(file, "\n", 1, err))
+	if (!append_ascii(file, ks_view_of(text, strlen(text)), err) ||
+	    !ks_buf_append(file, "\n", 1, err))
 		return false;
 	return file->len <= TICKET_LIMIT ||
 	       ks_fail(err, KS_ERR_INPUT, "more than %d bytes: the certificate is too large",
@@ -120,9 +157,13 @@ bool ticket_print(const struct ticket *t, struct ks_buf *file, struct ks_error *
 
 static bool parse_json(struct ks_view file, struct json_object **o, struct ks_error *err)
 {
-	struct json_tokener *tokener = json_tokener_new_ex(DEPTH);
+	struct json_tokener *tokener;
 	enum json_tokener_error error;
 
+	/* Not JSON_TOKENER_VALIDATE_UTF8: json-c 0.18 takes good UTF-8 for bad. */
+	if (!is_utf8(file))
+		return ks_fail(err, KS_ERR_INPUT, "no JSON: invalid UTF-8");
+	tokener = json_tokener_new_ex(DEPTH);
 	if (!tokener)
 		return ks_fail_memory(err);
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
@@ -199,6 +240,18 @@ static bool read_cert(struct json_object *o, X509 **cert, struct ks_error *err)
 	return ks_fail(err, KS_ERR_INPUT, "'certificate' is none");
 }
 
+/* An error is one line, whatever stands in a request. */
+static bool check_hash(const char *hash, struct ks_error *err)
+{
+	KS_STRING shown = NULL;
+
+	if (ks_digest_find(hash))
+		return true;
+	shown = ks_text_escape(hash);
+	return shown ? ks_fail(err, KS_ERR_UNSUPPORTED, "unknown hash '%s'", shown) :
+		       ks_fail_memory(err);
+}
+
 static bool parse(struct json_object *o, struct ticket *t, struct ks_error *err)
 {
 	struct json_object *stack;
@@ -209,8 +262,7 @@ static bool parse(struct json_object *o, struct ticket *t, struct ks_error *err)
 	    !member(o, "stack", json_type_boolean, &stack, err) || !read_cert(o, &t->cert, err))
 		return false;
 	t->stack = json_object_get_boolean(stack);
-	return ks_digest_find(t->hash) ||
-	       ks_fail(err, KS_ERR_UNSUPPORTED, "unknown hash '%s'", t->hash);
+	return check_hash(t->hash, err);
 }
 
 bool ticket_parse(struct ks_view file, struct ticket *ticket, struct ks_error *err)

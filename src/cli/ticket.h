@@ -13,7 +13,7 @@ enum { TICKET_LIMIT = 64 << 10 /* bytes of the file */ };
 
 struct ticket {
 	char *path_hex; /* the module's path, any bytes, in hexadecimal */
-	char *path; /* the same to be shown, ASCII in a request; read from one, it may be anything */
+	char *path;	/* the same to be shown; read from a file, it may be anything */
 	char *hash;
 	char *digest; /* of the image, hexadecimal */
 	bool stack;
