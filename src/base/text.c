@@ -68,3 +68,11 @@ char *ks_text_escape(const char *raw)
 	*end = '\0';
 	return out;
 }
+
+void ks_text_time(time_t time, char text[KS_TEXT_TIME_SIZE])
+{
+	struct tm tm;
+
+	if (!gmtime_r(&time, &tm) || !strftime(text, KS_TEXT_TIME_SIZE, KS_TEXT_TIME, &tm))
+		text[0] = '\0';
+}

@@ -18,6 +18,7 @@
 
 #include "base/file.h"
 #include "base/strings.h"
+#include "base/text.h"
 #include "cli/report.h"
 #include "core/cert.h"
 
@@ -162,12 +163,9 @@ static struct json_object *user_json(const struct user *user)
 static struct json_object *begin(const struct audit *a, const char *event)
 {
 	struct json_object *o = json_object_new_object();
-	time_t now = time(NULL);
-	struct tm tm;
-	char text[32] = "";
+	char text[KS_TEXT_TIME_SIZE];
 
-	if (gmtime_r(&now, &tm))
-		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	ks_text_time(time(NULL), text);
 	json_object_object_add(o, "time", report_text(text));
 	json_object_object_add(o, "event", report_text(event));
 	json_object_object_add(o, "pid", json_object_new_int64(getpid()));

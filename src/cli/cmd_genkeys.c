@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/period.h"
+#include "base/text.h"
 #include "cli/commands.h"
 #include "cli/report.h"
 #include "core/kconfig.h"
@@ -399,9 +400,9 @@ static bool find_grace(struct run *run, struct ks_error *err)
 			       "a passphrase, or is no key and its certificate",
 			       run->store.path, run->before);
 	for (size_t i = 0; !run->args->quiet && i < run->grace.count; i++) {
-		char until[KS_GRACE_TIME];
+		char until[KS_TEXT_TIME_SIZE];
 
-		ks_grace_print_time(run->grace.item[i].until, until);
+		ks_text_time(run->grace.item[i].until, until);
 		report_line("%s/%s: %s until %s", run->store.path, run->grace.item[i].name,
 			    run->name ? "goes on signing" : "would go on signing", until);
 	}

@@ -71,16 +71,10 @@ bool pin_use(const char *file, const char *fd)
 	return !fd || use_fd(fd);
 }
 
-/* The first line; the buffer is wiped by who owns it. */
-static bool take_line(struct ks_buf *bytes, const char *source, struct ks_error *err)
+static bool take_line(const struct ks_buf *bytes, const char *source, struct ks_error *err)
 {
-	const uint8_t *end = memchr(bytes->data, '\n', bytes->len);
-	size_t len = end ? (size_t)(end - bytes->data) : bytes->len;
-
-	if (memchr(bytes->data, '\0', len))
-		return ks_fail(err, KS_ERR_INPUT, "%s: a NUL byte in the passphrase", source);
-	pin.text = strndup((const char *)bytes->data, len);
-	return pin.text ? ks_string_copy(&pin.source, source, err) : ks_fail_memory(err);
+	return ks_passphrase_line(bytes, source, &pin.text, err) &&
+	       ks_string_copy(&pin.source, source, err);
 }
 
 static void warn_mode(const char *path, const struct stat *st)

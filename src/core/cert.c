@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "base/strings.h"
+#include "base/text.h"
 
 /* How a certificate in DER begins: a SEQUENCE of more than 127 bytes. */
 enum { DER_SEQUENCE = 0x30, DER_LONG_LENGTH = 0x80 };
@@ -118,30 +119,22 @@ bool ks_name_short(const X509_NAME *name, char **text, struct ks_error *err)
 	return *text ? true : ks_fail_memory(err);
 }
 
-static bool bytes_hex(const unsigned char *data, int len, const char *sign, char **text,
-		      struct ks_error *err)
+static struct ks_view octets(const ASN1_STRING *value)
 {
-	char *end;
-
-	*text = malloc(strlen(sign) + 2 * (size_t)len + 1);
-	if (!*text)
-		return ks_fail_memory(err);
-	end = *text + sprintf(*text, "%s", sign);
-	for (int i = 0; i < len; i++)
-		end += sprintf(end, "%02x", data[i]);
-	return true;
+	return ks_view_of(ASN1_STRING_get0_data(value), (size_t)ASN1_STRING_length(value));
 }
 
 bool ks_integer_hex(const ASN1_INTEGER *value, char **text, struct ks_error *err)
 {
 	const char *sign = ASN1_STRING_type(value) & V_ASN1_NEG ? "-" : "";
+	KS_STRING hex = NULL;
 
-	return bytes_hex(ASN1_STRING_get0_data(value), ASN1_STRING_length(value), sign, text, err);
+	return ks_hex(octets(value), &hex, err) && ks_string_print(text, err, "%s%s", sign, hex);
 }
 
 bool ks_octets_hex(const ASN1_OCTET_STRING *value, char **text, struct ks_error *err)
 {
-	return bytes_hex(ASN1_STRING_get0_data(value), ASN1_STRING_length(value), "", text, err);
+	return ks_hex(octets(value), text, err);
 }
 
 static bool time_text(const ASN1_TIME *when, char **text, struct ks_error *err)
@@ -153,7 +146,7 @@ static bool time_text(const ASN1_TIME *when, char **text, struct ks_error *err)
 		ERR_clear_error();
 		return ks_string_copy(text, "no valid time", err);
 	}
-	strftime(iso, sizeof(iso), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	strftime(iso, sizeof(iso), KS_TEXT_TIME, &tm);
 	return ks_string_copy(text, iso, err);
 }
 

@@ -6,19 +6,10 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "core/keystore.h"
 
 enum { FILE_LIMIT = 16 << 10 }; /* bytes */
-
-static const char format[] = "%Y-%m-%dT%H:%M:%SZ";
-
-void ks_grace_print_time(time_t time, char text[KS_GRACE_TIME])
-{
-	struct tm tm;
-
-	if (!gmtime_r(&time, &tm) || !strftime(text, KS_GRACE_TIME, format, &tm))
-		text[0] = '\0';
-}
 
 static struct ks_grace_key *find(const struct ks_grace *grace, const char *name)
 {
@@ -58,7 +49,7 @@ static bool add_line(struct ks_grace *grace, char *line, time_t now, struct ks_e
 {
 	char *blank = strchr(line, ' ');
 	struct tm tm = { 0 };
-	char *end = blank ? strptime(blank + 1, format, &tm) : NULL;
+	char *end = blank ? strptime(blank + 1, KS_TEXT_TIME, &tm) : NULL;
 	time_t until;
 
 	if (!end || *end)
@@ -102,10 +93,10 @@ bool ks_grace_read(const char *root, const char *dir, time_t now, struct ks_grac
 bool ks_grace_print(const struct ks_grace *grace, struct ks_buf *text, struct ks_error *err)
 {
 	for (size_t i = 0; i < grace->count; i++) {
-		char time[KS_GRACE_TIME];
+		char time[KS_TEXT_TIME_SIZE];
 		KS_STRING line = NULL;
 
-		ks_grace_print_time(grace->item[i].until, time);
+		ks_text_time(grace->item[i].until, time);
 		if (!ks_string_print(&line, err, "%s %s\n", grace->item[i].name, time) ||
 		    !ks_buf_append(text, line, strlen(line), err))
 			return false;

@@ -26,10 +26,6 @@ struct ks_grace {
 
 #define KS_GRACE __attribute__((cleanup(ks_grace_free))) struct ks_grace
 
-/* The time as it stands in the file; SIZE bytes, of which it takes 21. */
-enum { KS_GRACE_TIME = 21 };
-void ks_grace_print_time(time_t time, char text[KS_GRACE_TIME]);
-
 /* A name that is there already has the later of both ends. */
 KS_MUST_CHECK bool ks_grace_add(struct ks_grace *grace, const char *name, time_t until,
 				struct ks_error *err);

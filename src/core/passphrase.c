@@ -28,6 +28,18 @@ static int answer(char *buf, int size, int writing, void *data)
 	return (int)len;
 }
 
+bool ks_passphrase_line(const struct ks_buf *bytes, const char *source, char **text,
+			struct ks_error *err)
+{
+	const uint8_t *end = memchr(bytes->data, '\n', bytes->len);
+	size_t len = end ? (size_t)(end - bytes->data) : bytes->len;
+
+	if (memchr(bytes->data, '\0', len))
+		return ks_fail(err, KS_ERR_INPUT, "%s: a NUL byte in the passphrase", source);
+	*text = strndup((const char *)bytes->data, len);
+	return *text || ks_fail_memory(err);
+}
+
 UI_METHOD *ks_asking_method(void)
 {
 	return UI_UTIL_wrap_read_pem_callback(answer, 0);

@@ -5,7 +5,7 @@
 
 #include <openssl/ui.h>
 
-#include "base/error.h"
+#include "base/buf.h"
 
 struct ks_passphrase {
 	/*
@@ -25,6 +25,13 @@ struct ks_asking {
 	const char *source;		  /* of what was given; NULL where nothing was */
 	struct ks_error err;		  /* where none was given, why */
 };
+
+/*
+ * *TEXT becomes a copy of the first line of BYTES, the caller's to wipe and free.  KS_ERR_INPUT for a
+ * NUL byte in it, which no passphrase has; the error names SOURCE.
+ */
+KS_MUST_CHECK bool ks_passphrase_line(const struct ks_buf *bytes, const char *source, char **text,
+				      struct ks_error *err);
 
 /* How OpenSSL asks; goes with a struct ks_asking as its data.  NULL without memory. */
 UI_METHOD *ks_asking_method(void);

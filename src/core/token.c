@@ -317,10 +317,8 @@ struct query {
 
 static void query_free(struct query *q)
 {
-	if (q->value)
-		explicit_bzero(q->value, strlen(q->value));
-	free(q->value);
-	free(q->uri);
+	ks_string_free(&q->value);
+	ks_string_free(&q->uri);
 }
 
 static bool give_value(void *ctx, const char **text, const char **source, struct ks_error *err)
@@ -347,13 +345,6 @@ static bool take_value(const char *uri, const char *name, char **copy, struct ks
 	return true;
 }
 
-static int line_length(const struct ks_buf *file)
-{
-	const uint8_t *end = memchr(file->data, '\n', file->len);
-
-	return (int)(end ? (size_t)(end - file->data) : file->len);
-}
-
 /* The first line: libp11 takes the newline for a part of the PIN, and the provider does not. */
 static bool read_source(struct query *q, const char *source, struct ks_error *err)
 {
@@ -366,9 +357,7 @@ static bool read_source(struct query *q, const char *source, struct ks_error *er
 	if (!ks_file_read_path(NULL, path, PIN_LIMIT, &file, &st, err))
 		return ks_at(err, path);
 	q->source = "the URI's pin-source";
-	if (memchr(file.data, '\0', (size_t)line_length(&file)))
-		return ks_fail(err, KS_ERR_INPUT, "%s: a NUL byte in the PIN", path);
-	return ks_string_print(&q->value, err, "%.*s", line_length(&file), (char *)file.data);
+	return ks_passphrase_line(&file, path, &q->value, err);
 }
 
 /* Engine and provider would try a PIN in the URI as often as they look; this way it is once. */

@@ -109,6 +109,20 @@ start_test() {
 	key=(--key "$KEYS/rsa.key" --cert "$KEYS/rsa.pem" --hash sha256)
 }
 
+# start_store: as start_test; a config in $work, which is the working directory, for a key store $store
+# beside it, and the headers of the kernel $V, with $dest for its certs-local.
+start_store() {
+	start_test
+	work=$BATS_TEST_TMPDIR/work
+	store=$work/certs-local
+	headers=$root/usr/src/headers
+	dest=$headers/certs-local
+	mkdir -p "$work" "$headers"
+	ln -s ../../../usr/src/headers "$tree/build"
+	cd "$work" || return
+	printf '%s\n' CONFIG_MODULE_SIG=y 'CONFIG_MODULE_SIG_HASH="sha384"' CONFIG_MODULE_SIG_KEY_TYPE_ECDSA=y >config
+}
+
 # module PATH [FIXTURE]: a module at PATH, compressed as its name says.  A relative PATH is below
 # the kernel's directory.
 module() {

@@ -9,15 +9,7 @@ setup_file() { make_fixtures; }
 
 # A key store beside a config, and the headers of the kernel $V.
 setup() {
-	start_test
-	work=$BATS_TEST_TMPDIR/work
-	store=$work/certs-local
-	headers=$root/usr/src/headers
-	dest=$headers/certs-local
-	mkdir -p "$work" "$headers"
-	ln -s ../../../usr/src/headers "$tree/build"
-	cd "$work" || return
-	printf '%s\n' CONFIG_MODULE_SIG=y 'CONFIG_MODULE_SIG_HASH="sha384"' CONFIG_MODULE_SIG_KEY_TYPE_ECDSA=y >config
+	start_store
 	rotate
 }
 

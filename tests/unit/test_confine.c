@@ -43,8 +43,11 @@ static int open_errno(const char *path, int flags)
 	return 0;
 }
 
-/* What ACT gives in a process that is confined to the directory "in". */
-static int confined(bool writes, int (*act)(void))
+/*
+ * What ACT gives in a process that may read files in "in", and replace them if REPLACES; and where
+ * there is a directory OUT, read files there, and write them if WRITES.
+ */
+static int confined_to(bool replaces, const char *out, bool writes, int (*act)(void))
 {
 	pid_t pid = fork();
 	int status;
@@ -52,10 +55,12 @@ static int confined(bool writes, int (*act)(void))
 	assert_true(pid >= 0);
 	if (!pid) {
 		struct ks_confine *confine;
+		int dir = out ? open(out, O_PATH | O_DIRECTORY) : -1;
 		bool led;
 
-		if (!ks_confine_start(&confine, writes, &means, &error) ||
+		if (!ks_confine_start(&confine, replaces, &means, &error) ||
 		    !ks_confine_allow(confine, NULL, in_scratch("in/x.ko"), &led, &error) ||
+		    (out && !ks_confine_allow_dir(confine, dir, writes, &error)) ||
 		    !ks_confine_enter(confine))
 			_exit(200);
 		ks_confine_free(confine);
@@ -64,36 +69,22 @@ static int confined(bool writes, int (*act)(void))
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
 	return WEXITSTATUS(status);
+}
+
+static int confined(bool writes, int (*act)(void))
+{
+	return confined_to(writes, NULL, false, act);
+}
+
+/* With "in" to be replaced, and "out". */
+static int confined_to_two(bool writes, int (*act)(void))
+{
+	return confined_to(true, in_scratch("out"), writes, act);
 }
 
 static int read_inside(void)
 {
 	return open_errno(in_scratch("in/x.ko"), O_RDONLY);
-}
-
-/* What ACT gives in a process that may replace files in "in", and read or write those in "out". */
-static int confined_to_two(bool writes, int (*act)(void))
-{
-	pid_t pid = fork();
-	int status;
-
-	assert_true(pid >= 0);
-	if (!pid) {
-		struct ks_confine *confine;
-		int dir = open(in_scratch("out"), O_PATH | O_DIRECTORY);
-		bool led;
-
-		if (!ks_confine_start(&confine, true, &means, &error) ||
-		    !ks_confine_allow(confine, NULL, in_scratch("in/x.ko"), &led, &error) ||
-		    (dir >= 0 && !ks_confine_allow_dir(confine, dir, writes, &error)) ||
-		    !ks_confine_enter(confine))
-			_exit(200);
-		ks_confine_free(confine);
-		_exit(act());
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
 }
 
 static int read_below(void)
