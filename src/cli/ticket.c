@@ -13,7 +13,8 @@
 
 enum {
 	FORMAT_VERSION = 1,
-	DEPTH = 4, /* of what stands in each other */
+	DEPTH = 4,    /* of what stands in each other */
+	ESCAPED = 48, /* more than any character takes */
 };
 
 static const char format[] = "kernel-sign request";
@@ -87,14 +88,14 @@ static bool next_character(struct ks_view *view, unsigned long *c)
 }
 
 /* As JSON has it (RFC 8259, 7): beyond 16 bits as a pair of surrogates. */
-static void escape(unsigned long c, char escaped[16])
+static void escape(unsigned long c, char escaped[ESCAPED])
 {
 	if (c < 0x80)
-		snprintf(escaped, 16, "%c", (int)c);
+		snprintf(escaped, ESCAPED, "%c", (int)c);
 	else if (c < 0x10000)
-		snprintf(escaped, 16, "\\u%04lx", c);
+		snprintf(escaped, ESCAPED, "\\u%04lx", c);
 	else
-		snprintf(escaped, 16, "\\u%04lx\\u%04lx", 0xd800 + ((c - 0x10000) >> 10),
+		snprintf(escaped, ESCAPED, "\\u%04lx\\u%04lx", 0xd800 + ((c - 0x10000) >> 10),
 			 0xdc00 + ((c - 0x10000) & 0x3ff));
 }
 
@@ -103,7 +104,7 @@ static bool append_ascii(struct ks_buf *file, struct ks_view text, struct ks_err
 {
 	while (text.len) {
 		unsigned long c;
-		char escaped[16];
+		char escaped[ESCAPED];
 
 		if (!next_character(&text, &c))
 			return ks_fail(err, KS_ERR_INTERNAL, "a request that is no UTF-8");
