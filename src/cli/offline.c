@@ -372,7 +372,7 @@ static bool open_dir(struct offline *o, struct ks_error *err)
 {
 	bool make = o->options->export_to && !o->dry_run;
 
-	if (make && mkdir(o->options->export_to, 0700) && errno != EEXIST)
+	if (make && mkdir(o->dir, 0700) && errno != EEXIST)
 		return ks_fail_errno_at(err, o->dir, "make the directory");
 	o->fd = open(o->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (o->fd >= 0 && (make || (o->options->attach_from && !o->cert)))
@@ -389,7 +389,7 @@ bool offline_open(struct offline *o, const struct offline_options *options,
 	o->dir = options->export_to ? options->export_to : options->attach_from;
 	o->fd = -1;
 	o->dry_run = dry_run;
-	if (options->attach_from) {
+	if (!options->export_to) {
 		o->hash = key->hash;
 		if (key->cert.count && !key_file_cert(NULL, key->cert.item[0], &o->cert, err))
 			return false;
