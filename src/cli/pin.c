@@ -48,7 +48,7 @@ static bool is_number(const char *text)
 /* Out of the way of those that are opened from now on, and of children. */
 static bool use_fd(const char *text)
 {
-	int number = is_number(text) ? atoi(text) : -1;
+	int number = is_number(text) ? (int)strtol(text, NULL, 10) : -1;
 
 	pin.fd = number < 0 ? -1 : fcntl(number, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 	if (pin.fd < 0) {
