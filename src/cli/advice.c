@@ -9,6 +9,8 @@
 #include "base/file.h"
 #include "base/place.h"
 #include "cli/key_file.h"
+#include "cli/refresh.h"
+#include "cli/shell.h"
 #include "core/cert.h"
 #include "core/token.h"
 
@@ -212,33 +214,6 @@ static void add_command(struct steps *steps, const char *why, const char *fmt, .
 	add_step(steps, command, why);
 }
 
-/* TEXT as a shell takes it for one word; without a backslash, which output doubles. */
-static bool add_word(struct ks_buf *line, const char *text, struct ks_error *err)
-{
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				    "0123456789+,-./:@_";
-
-	if (line->len && !ks_buf_append(line, " ", 1, err))
-		return false;
-	if (*text && !text[strspn(text, plain)])
-		return ks_buf_append(line, text, strlen(text), err);
-	if (!ks_buf_append(line, "'", 1, err))
-		return false;
-	for (; *text; text++)
-		if (!(*text == '\'' ? ks_buf_append(line, "'\"'\"'", 5, err) :
-				      ks_buf_append(line, text, 1, err)))
-			return false;
-	return ks_buf_append(line, "'", 1, err);
-}
-
-static bool add_words(struct ks_buf *line, const char *const *word, struct ks_error *err)
-{
-	for (; *word; word++)
-		if (!add_word(line, *word, err))
-			return false;
-	return true;
-}
-
 /* PATH inside ROOT (or NULL), as a shell takes it. */
 static bool shell_path(const char *root, const char *path, char **word, struct ks_error *err)
 {
@@ -246,7 +221,7 @@ static bool shell_path(const char *root, const char *path, char **word, struct k
 	KS_BUF text = { 0 };
 
 	return ks_string_print(&whole, err, "%s%s", root ? root : "", path) &&
-	       add_word(&text, whole, err) && ks_buf_append(&text, "", 1, err) &&
+	       shell_word(&text, whole, err) && ks_buf_append(&text, "", 1, err) &&
 	       ks_string_copy(word, (const char *)text.data, err);
 }
 
@@ -254,13 +229,9 @@ static bool shell_path(const char *root, const char *path, char **word, struct k
 static void add_inside(struct steps *steps, const char *root, const char *why,
 		       const char *const *word)
 {
-	const char *const inside[] = { "chroot", root, NULL };
 	char *command = NULL;
-	KS_BUF line = { 0 };
 
-	steps->ok = steps->ok && (!root || add_words(&line, inside, steps->err)) &&
-		    add_words(&line, word, steps->err) && ks_buf_append(&line, "", 1, steps->err) &&
-		    ks_string_copy(&command, (const char *)line.data, steps->err);
+	steps->ok = steps->ok && shell_inside(root, word, &command, steps->err);
 	add_step(steps, command, why);
 }
 
@@ -275,12 +246,13 @@ static bool sign_command(const struct advice *a, const struct situation *s, bool
 	bool names_kernel = s->request->kernel || !s->trust->is_running;
 	KS_BUF line = { 0 };
 
-	if (!add_words(&line, base, err) || (s->request->root && !add_words(&line, root, err)) ||
-	    (names_kernel && !add_words(&line, kernel, err)) ||
-	    (a->other_hash && !add_words(&line, hash, err)))
+	if (!shell_words(&line, base, err) ||
+	    (s->request->root && !shell_words(&line, root, err)) ||
+	    (names_kernel && !shell_words(&line, kernel, err)) ||
+	    (a->other_hash && !shell_words(&line, hash, err)))
 		return false;
 	for (size_t i = 0; !whole && i < a->signed_anew.count; i++)
-		if (!add_word(&line, a->signed_anew.item[i], err))
+		if (!shell_word(&line, a->signed_anew.item[i], err))
 			return false;
 	return ks_buf_append(&line, "", 1, err) &&
 	       ks_string_copy(command, (const char *)line.data, err);
@@ -455,24 +427,16 @@ static void rebuild_step(const struct advice *a, const struct situation *s, stru
 
 static void refresh_step(const struct advice *a, const struct situation *s, struct steps *steps)
 {
-	const char *version = s->kernel->version;
-	const struct {
-		const char *program, *const word[5];
-	} tools[] = {
-		{ "/usr/sbin/update-initramfs", { "update-initramfs", "-u", "-k", version } },
-		{ "/usr/bin/dracut", { "dracut", "--force", "--kver", version } },
-		{ "/usr/bin/mkinitcpio", { "mkinitcpio", "-P" } },
-	};
-	static const char why[] = "so that the initramfs has no old copies of modules";
+	struct refresh refresh;
 
 	if (!a->refresh)
 		return;
-	for (size_t i = 0; i < sizeof(tools) / sizeof(*tools); i++)
-		if (ks_place_exists(s->request->root, tools[i].program)) {
-			add_inside(steps, s->request->root, why, tools[i].word);
-			return;
-		}
-	add_step(steps, NULL, "make the initramfs anew, so that it has no old copies of modules");
+	if (refresh_find(s->request->root, s->kernel->version, &refresh))
+		add_inside(steps, s->request->root,
+			   "so that the initramfs has no old copies of modules", refresh.argv);
+	else
+		add_step(steps, NULL,
+			 "make the initramfs anew, so that it has no old copies of modules");
 }
 
 static void gate_step(const struct situation *s, struct steps *steps)

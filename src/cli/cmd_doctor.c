@@ -8,10 +8,10 @@
 #include "cli/advice.h"
 #include "cli/look.h"
 #include "cli/prediction.h"
+#include "cli/refresh.h"
 #include "core/cert.h"
 #include "core/dkmshook.h"
 #include "core/kernellog.h"
-#include "core/stale.h"
 
 enum { LOG_LINES = 5 };
 
@@ -253,28 +253,31 @@ static void look_at_dkms(struct doctor *d)
 		report_line("DKMS        installs without a look at signatures: %s", names);
 }
 
+static void tell_initramfs(const struct doctor *d, const struct ks_stale_image *image)
+{
+	if (image->unread)
+		report_warning("not seen: %s", image->unread);
+	for (size_t i = 0; i < image->outdated.count && !is_quiet(d); i++)
+		report_line("initramfs   %s has another copy of %s", image->path,
+			    image->outdated.item[i]);
+}
+
 static void look_at_initramfs(struct doctor *d)
 {
+	const struct ks_kernel *kernel = d->situation->kernel;
 	struct ks_load load = request_load(&d->look->request);
-	struct json_object *o = json_object_new_object();
 	struct json_object *list = json_object_new_array();
 	KS_STALE stale = { 0 };
 	struct ks_error err;
-	bool is_read = ks_stale_find(d->situation->kernel, &load, &d->paths, &stale, &err);
 
-	if (!is_read)
-		report_warning("not seen: %s", err.text);
-	json_object_object_add(o, "unread", report_text(is_read ? NULL : err.text));
-	for (size_t i = 0; i < stale.outdated.count; i++) {
-		json_object_array_add(list, report_text(stale.outdated.item[i]));
-		if (!is_quiet(d))
-			report_line("initramfs   %s has another copy of %s", stale.image,
-				    stale.outdated.item[i]);
-	}
-	json_object_object_add(o, "image", report_text(stale.image));
-	json_object_object_add(o, "outdated", list);
-	put(d, "initramfs", o);
-	d->advice.refresh = stale.outdated.count || (stale.copies && d->advice.sign);
+	if (!ks_stale_find(kernel, &load, &d->paths, &stale, &err))
+		report_error(&err);
+	for (size_t i = 0; i < stale.count; i++)
+		tell_initramfs(d, &stale.image[i]);
+	refresh_add_json(list, d->look->request.root, kernel->version, &stale);
+	put(d, "initramfs", list);
+	d->advice.refresh =
+		ks_stale_outdated(&stale) || (ks_stale_copies(&stale) && d->advice.sign);
 }
 
 /* What to do */

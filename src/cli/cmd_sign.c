@@ -6,6 +6,7 @@
 
 #include "cli/batch.h"
 #include "cli/pin.h"
+#include "cli/refresh.h"
 #include "cli/sign_run.h"
 
 static bool sign(struct run *run, const struct ks_found *found, struct ks_sign_result *result,
@@ -83,6 +84,20 @@ static void log_module(const struct run *run, size_t i, const struct ks_error *e
 		audit_module(run->audit, &entry);
 }
 
+/* Only what is installed can have a copy in the kernel's initramfs. */
+static void note_settled(struct run *run, size_t i)
+{
+	const struct ks_found *found = &run->modules->item[i];
+	enum ks_outcome outcome = run->outcome[i].sign.outcome;
+	struct ks_error err;
+
+	if (!run->kernel || !is_settled(run, found, outcome))
+		return;
+	run->changed += outcome == KS_OUTCOME_SIGNED || outcome == KS_OUTCOME_UNSIGNED;
+	if (!ks_strings_add(&run->settled, found->path, &err))
+		report_error(&err);
+}
+
 static void done(void *ctx, size_t i, const struct ks_error *err)
 {
 	struct run *run = ctx;
@@ -94,8 +109,9 @@ static void done(void *ctx, size_t i, const struct ks_error *err)
 	if (!err) {
 		run->count[run->outcome[i].sign.outcome]++;
 		run->written[run->outcome[i].sign.written.way]++;
+		note_settled(run, i);
 		sign_run_warn(run, i);
-		if (!run->results && !run->args->request.quiet)
+		if (!run->results && !run->args->request.quiet && !run->args->brief)
 			sign_run_tell(run, i);
 	}
 	ks_sign_result_free(&run->outcome[i].sign);
@@ -139,6 +155,59 @@ static int run_batch(struct run *run)
 	return failed ? STATUS_FAILED : STATUS_DONE;
 }
 
+/* Old copies in the initramfs of the kernel in hand */
+
+static bool tell_images(const struct run *run, const struct ks_stale *stale, struct ks_error *err)
+{
+	for (size_t i = 0; i < stale->count; i++) {
+		KS_STRING text = NULL;
+
+		if (!refresh_word(run->args->request.root, run->kernel->version, &stale->image[i],
+				  &text, err))
+			return false;
+		if (text)
+			report_warning("warning: %s", text);
+	}
+	return true;
+}
+
+/* Makes them anew, and looks again: what that program was told it need not have done. */
+static bool update_images(const struct run *run, struct ks_stale *stale, struct ks_error *err)
+{
+	const char *root = run->args->request.root;
+	struct refresh refresh;
+
+	if (!ks_stale_outdated(stale))
+		return true;
+	if (!refresh_find(root, run->kernel->version, &refresh))
+		return ks_fail(err, KS_ERR_MISSING,
+			       "no program that makes an initramfs anew is known here");
+	if (!refresh_run(root, &refresh, err))
+		return false;
+	ks_stale_free(stale);
+	if (!ks_stale_find(run->kernel, &run->how.load, &run->settled, stale, err))
+		return false;
+	return !ks_stale_outdated(stale) ||
+	       ks_fail(err, KS_ERR_CHANGED, "%s ended well, but old copies are still there",
+		       refresh.path);
+}
+
+static bool look_at_initramfs(const struct run *run, struct ks_error *err)
+{
+	const struct sign_args *args = run->args;
+	KS_STALE stale = { 0 };
+	bool ok;
+
+	if (args->dry_run || !run->settled.count || (!run->changed && !args->update_initramfs))
+		return true;
+	if (!ks_stale_find(run->kernel, &run->how.load, &run->settled, &stale, err))
+		return false;
+	ok = !args->update_initramfs || update_images(run, &stale, err);
+	if (run->initramfs)
+		refresh_add_json(run->initramfs, args->request.root, run->kernel->version, &stale);
+	return (run->initramfs || tell_images(run, &stale, err)) && ok;
+}
+
 /* Those of one directory are what DKMS is building, or no concern of its. */
 static bool find_copies(struct run *run)
 {
@@ -177,6 +246,7 @@ static int each_kernel(void *ctx, const struct ks_kernel *kernel, const struct k
 	struct run *run = ctx;
 	const struct sign_args *args = run->args;
 	struct ks_signer *signer;
+	struct ks_error err;
 	int status = STATUS_FAILED;
 
 	if (!modules->count)
@@ -198,6 +268,12 @@ static int each_kernel(void *ctx, const struct ks_kernel *kernel, const struct k
 				     .sync = run->sync };
 	if (find_copies(run))
 		status = run_batch(run);
+	if (!look_at_initramfs(run, &err)) {
+		report_error(&err);
+		status = STATUS_FAILED;
+	}
+	ks_strings_free(&run->settled);
+	run->changed = 0;
 	ks_strings_free(&run->copies);
 	ks_signer_free(signer);
 	return status;
@@ -309,14 +385,17 @@ int sign_or_unsign(struct sign_args *args, bool unsign, int operands, char **ope
 		return STATUS_USAGE;
 	if (!may_touch_all(args))
 		return STATUS_FAILED;
-	if (args->request.json)
+	if (args->request.json) {
 		run.results = json_object_new_array();
+		run.initramfs = json_object_new_array();
+	}
 	status = run_logged(&run);
 	tell_system(&run, status);
 	if (run.results) {
 		struct json_object *o = json_object_new_object();
 
 		json_object_object_add(o, "modules", run.results);
+		json_object_object_add(o, "initramfs", run.initramfs);
 		json_object_object_add(o, "summary", sign_run_summary_json(&run));
 		report_json(o);
 	} else if (!args->request.quiet) {
@@ -338,6 +417,7 @@ static const struct option_row options[] = {
 	  OPTION_FLAG, offsetof(ARGS, stack) },
 	RECOMPRESS_OPTION(ARGS),
 	NO_DKMS_OPTION(ARGS),
+	UPDATE_INITRAMFS_OPTION(ARGS),
 	LOG_OPTION(ARGS, log),
 	OFFLINE_OPTIONS(ARGS, offline),
 	{ 0 },

@@ -14,6 +14,9 @@ struct sign_args {
 	bool recompress;
 	bool stack; /* sign only */
 	bool no_dkms;
+	bool update_initramfs;
+	/* no option: called by a hook, where nobody reads more than a line for all modules */
+	bool brief;
 	const char *log;
 	struct offline_options offline; /* sign only */
 };
@@ -26,6 +29,9 @@ struct sign_args {
 #define NO_DKMS_OPTION(T)                                                    \
 	{ 0, "no-dkms", NULL, "leave DKMS's copies of its modules as they are", \
 	  OPTION_FLAG, offsetof(T, no_dkms) }
+#define UPDATE_INITRAMFS_OPTION(T)                                                        \
+	{ 0, "update-initramfs", NULL, "make an initramfs with old copies of modules anew", \
+	  OPTION_FLAG, offsetof(T, update_initramfs) }
 /* clang-format on */
 
 int sign_or_unsign(struct sign_args *args, bool unsign, int operands, char **operand);

@@ -6,6 +6,7 @@
 
 #include "cli/look.h"
 #include "cli/prediction.h"
+#include "cli/refresh.h"
 #include "core/cert.h"
 #include "core/dkmshook.h"
 
@@ -26,7 +27,9 @@ struct run {
 	size_t count[KS_VERDICT_UNSUPPORTED + 1];
 	size_t total, unreadable;
 	size_t unpredicted;
-	const char *unpredicted_why; /* of the first */
+	const char *unpredicted_why;	   /* of the first */
+	struct json_object *initramfs;	   /* --json */
+	struct ks_strings initramfs_notes; /* else, a line each */
 };
 
 static const char *const columns[] = { "MODULE", "WHERE",  "CONTAINER", "VERDICT",
@@ -274,6 +277,57 @@ static void summarize(const struct run *run)
 			    run->unpredicted == 1 ? "s" : "", run->unpredicted_why);
 }
 
+/* Old copies in the initramfs */
+
+static bool note_images(struct run *run, const struct ks_kernel *kernel,
+			const struct ks_stale *stale, struct ks_error *err)
+{
+	for (size_t i = 0; i < stale->count; i++) {
+		KS_STRING text = NULL;
+
+		if (!refresh_word(run->args->look.request.root, kernel->version, &stale->image[i],
+				  &text, err) ||
+		    (text && !ks_strings_add(&run->initramfs_notes, text, err)))
+			return false;
+	}
+	return true;
+}
+
+static bool look_at_initramfs(struct run *run, const struct ks_kernel *kernel,
+			      const struct ks_modules *modules, struct ks_error *err)
+{
+	const struct request *request = &run->args->look.request;
+	struct ks_load load = request_load(request);
+	KS_STRINGS paths = { 0 };
+	KS_STALE stale = { 0 };
+
+	/* The kernel's own modules come in its initramfs as they are, and they are many. */
+	for (size_t i = 0; i < modules->count; i++)
+		if ((!modules->item[i].in_tree || modules->item[i].by_choice) &&
+		    !ks_strings_add(&paths, modules->item[i].path, err))
+			return false;
+	if (!paths.count)
+		return true;
+	if (!ks_stale_find(kernel, &load, &paths, &stale, err))
+		return false;
+	if (!run->initramfs)
+		return note_images(run, kernel, &stale, err);
+	refresh_add_json(run->initramfs, request->root, kernel->version, &stale);
+	return true;
+}
+
+static void kernel_done(void *ctx, const struct ks_kernel *kernel, const struct ks_modules *modules)
+{
+	struct run *run = ctx;
+	const struct request *request = &run->args->look.request;
+	struct ks_error err;
+
+	if (request->dir || (request->quiet && !request->json) ||
+	    look_at_initramfs(run, kernel, modules, &err))
+		return;
+	report_error(&err);
+}
+
 /* What DKMS will install without anybody's looking, where somebody is meant to. */
 static bool find_ungated(const struct request *request, struct ks_strings *ungated)
 {
@@ -330,11 +384,14 @@ static int run_status(void *ctx, int operands, char **operand)
 	if (!complete(args, operands, operand))
 		return STATUS_USAGE;
 	args->look.predicts = true;
+	args->look.kernel_done = kernel_done;
 	run.long_form = !request->quiet && (request->verbose || request->names == 1);
-	if (request->json)
+	if (request->json) {
 		run.modules = json_object_new_array();
-	else
+		run.initramfs = json_object_new_array();
+	} else {
 		run.table = report_table_new(columns, COLUMNS);
+	}
 	status = look_run(&args->look, false, each, &run);
 	known = find_ungated(request, &ungated);
 	if (!known)
@@ -344,6 +401,7 @@ static int run_status(void *ctx, int operands, char **operand)
 
 		json_object_object_add(o, "modules", run.modules);
 		json_object_object_add(o, "dkms_not_gated", known ? list_json(&ungated) : NULL);
+		json_object_object_add(o, "initramfs", run.initramfs);
 		report_json(o);
 		return status;
 	}
@@ -352,6 +410,9 @@ static int run_status(void *ctx, int operands, char **operand)
 		summarize(&run);
 	if (!request->quiet)
 		tell_ungated(&ungated);
+	for (size_t i = 0; i < run.initramfs_notes.count; i++)
+		report_line("%s", run.initramfs_notes.item[i]);
+	ks_strings_free(&run.initramfs_notes);
 	return status;
 }
 

@@ -11,6 +11,7 @@ static const struct option_row options[] = {
 	  offsetof(ARGS, dry_run) },
 	RECOMPRESS_OPTION(ARGS),
 	NO_DKMS_OPTION(ARGS),
+	UPDATE_INITRAMFS_OPTION(ARGS),
 	LOG_OPTION(ARGS, log),
 	{ 0 },
 };

@@ -14,6 +14,8 @@
 
 #include "cli/report.h"
 
+/* A command a line. */
+/* clang-format off */
 const struct command *const commands[] = {
 	&command_sign,
 	&command_unsign,
@@ -24,9 +26,11 @@ const struct command *const commands[] = {
 	&command_dkms,
 	&command_trust,
 	&command_doctor,
+	&command_hook,
 	&command_sign_file,
 	NULL,
 };
+/* clang-format on */
 
 static void print_help(void)
 {

@@ -40,6 +40,7 @@ struct command {
 extern const struct command command_dkms;
 extern const struct command command_doctor;
 extern const struct command command_genkeys;
+extern const struct command command_hook;
 extern const struct command command_install_certs;
 extern const struct command command_sign;
 extern const struct command command_sign_file;

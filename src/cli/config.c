@@ -14,6 +14,7 @@ enum { CONFIG_LIMIT = 1 << 20 }; /* bytes */
 static const char *const key_guard_words[] = { "normal", "strict", NULL };
 static const char *const dkms_key_words[] = { "dkms", "kernel", NULL };
 static const char *const dkms_gate_words[] = { "refuse", "warn", "off", NULL };
+static const char *const hook_words[] = { "warn", "fail", "off", NULL };
 
 struct setting {
 	const char *name;
@@ -29,6 +30,7 @@ static const struct setting settings[] = {
 	{ "key-permissions", offsetof(struct config, key_guard), key_guard_words },
 	{ "dkms-key", offsetof(struct config, dkms_key), dkms_key_words },
 	{ "dkms-gate", offsetof(struct config, dkms_gate), dkms_gate_words },
+	{ "kernel-hook", offsetof(struct config, hook), hook_words },
 };
 
 static char *trim(char *text)

@@ -8,6 +8,7 @@
 #define CONFIG_PATH "/etc/kernel-sign.conf"
 
 enum dkms_key { DKMS_KEY_DKMS, DKMS_KEY_KERNEL };
+enum hook_mode { HOOK_WARN, HOOK_FAIL, HOOK_OFF };
 enum dkms_gate_mode { DKMS_GATE_REFUSE, DKMS_GATE_WARN, DKMS_GATE_OFF };
 
 struct config {
@@ -18,6 +19,7 @@ struct config {
 	enum key_guard key_guard; /* each 0 where it does not */
 	enum dkms_key dkms_key;
 	enum dkms_gate_mode dkms_gate;
+	enum hook_mode hook;
 };
 
 /* No file is an empty configuration; a name that is not known, or without a value, an error. */

@@ -110,6 +110,8 @@ static int each_kernel(void *ctx, const struct ks_kernel *kernel, const struct k
 		status = STATUS_FAILED;
 	else
 		status = run_batch(run);
+	if (kernel && run->args->kernel_done)
+		run->args->kernel_done(run->ctx, kernel, modules);
 	ks_certs_free(&run->certs);
 	situation_free(&run->situation);
 	ks_loader_free(&run->loader);

@@ -13,7 +13,11 @@ struct look_args {
 	struct request request;
 	struct ks_strings certs; /* --cert */
 	const char *efivars;
-	bool predicts; /* no option: whether what the kernel will do is asked */
+	/* no options: */
+	bool predicts; /* whether what the kernel will do is asked */
+	/* called behind the last module of each kernel that is there; or NULL */
+	void (*kernel_done)(void *ctx, const struct ks_kernel *kernel,
+			    const struct ks_modules *modules);
 };
 
 /* Rows for option tables; MEMBER leads to a struct look_args: empty, or with a dot at its end. */

@@ -23,6 +23,7 @@ static struct {
 	const char *file; /* of --pin-file */
 	int fd;		  /* of --pin-fd, or -1 */
 	bool options;	  /* there are such options */
+	bool alone;	  /* nobody is to be asked */
 	char *variable;	  /* of KBUILD_SIGN_PIN */
 
 	char *text; /* once it is known */
@@ -69,6 +70,11 @@ bool pin_use(const char *file, const char *fd)
 		return false;
 	}
 	return !fd || use_fd(fd);
+}
+
+void pin_ask_nobody(void)
+{
+	pin.alone = true;
 }
 
 static bool take_line(const struct ks_buf *bytes, const char *source, struct ks_error *err)
@@ -133,6 +139,15 @@ static bool read_credential(struct ks_error *err)
 	return !ks_place_exists(NULL, path) || read_file(path, err);
 }
 
+static bool refuse(struct ks_error *err)
+{
+	return ks_fail(err, KS_ERR_KEY,
+		       "its passphrase or PIN is taken from %s" VARIABLE
+		       ", the credential " CREDENTIAL "%s",
+		       pin.options && !pin.alone ? "--pin-file, --pin-fd, " : "",
+		       pin.alone ? "" : " or a terminal");
+}
+
 static bool ask(const char *key, struct ks_error *err)
 {
 	KS_STRING question = NULL;
@@ -143,12 +158,7 @@ static bool ask(const char *key, struct ks_error *err)
 		return false;
 	if (tty_ask(question, LIMIT, &answer, err))
 		return take_line(&answer, "the terminal", err);
-	return err->code != KS_ERR_MISSING ?
-		       false :
-		       ks_fail(err, KS_ERR_KEY,
-			       "its passphrase or PIN is taken from %s" VARIABLE
-			       ", the credential " CREDENTIAL " or a terminal",
-			       pin.options ? "--pin-file, --pin-fd, " : "");
+	return err->code != KS_ERR_MISSING ? false : refuse(err);
 }
 
 /* An empty variable is as good as none. */
@@ -163,7 +173,11 @@ static bool find(const char *key, struct ks_error *err)
 		pin.variable = NULL;
 		return ks_string_copy(&pin.source, VARIABLE, err);
 	}
-	return read_credential(err) && (pin.text || ask(key, err));
+	if (!read_credential(err))
+		return false;
+	if (pin.text)
+		return true;
+	return pin.alone ? refuse(err) : ask(key, err);
 }
 
 static bool get(void *ctx, const char **text, const char **source, struct ks_error *err)

@@ -21,6 +21,9 @@ void pin_take(void);
  */
 bool pin_use(const char *file, const char *fd);
 
+/* The terminal is none: whoever sits there is not to be asked. */
+void pin_ask_nobody(void);
+
 /*
  * How the key of that name, which must outlive it, gets its passphrase.  It is looked for when the
  * first key asks, and kept for the others until pin_wipe().

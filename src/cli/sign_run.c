@@ -188,9 +188,14 @@ bool sign_run_count(const struct run *run, char *text, size_t size)
 
 void sign_run_summarize(const struct run *run)
 {
+	const char *kernel = run->args->request.kernel;
 	char text[384], written[128];
 
 	count_written(run, written, sizeof(written));
-	if (sign_run_count(run, text, sizeof(text)))
+	if (!sign_run_count(run, text, sizeof(text)))
+		return;
+	if (run->args->brief)
+		report_line("kernel-sign: %s: %s", kernel ? kernel : "the running kernel", text);
+	else
 		report_line("%s%s", text, written);
 }

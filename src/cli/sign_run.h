@@ -18,7 +18,8 @@ struct outcome {
 struct run {
 	const struct sign_args *args;
 	bool unsign;
-	struct json_object *results; /* NULL without --json */
+	struct json_object *results;   /* NULL without --json */
+	struct json_object *initramfs; /* the same */
 	size_t count[KS_OUTCOMES];
 	size_t written[KS_WAY_PACKED + 1];
 	size_t failed;
@@ -30,8 +31,10 @@ struct run {
 	const struct ks_kernel *kernel;
 	const struct ks_modules *modules;
 	struct ks_sign how;
-	struct ks_strings copies; /* of DKMS, of its modules for that kernel */
-	struct outcome *outcome;  /* by module */
+	struct ks_strings copies;  /* of DKMS, of its modules for that kernel */
+	struct outcome *outcome;   /* by module */
+	struct ks_strings settled; /* of its modules, those that are as they were asked to be */
+	size_t changed;		   /* and how many of them were not so before */
 };
 
 /* "signed", "failed": the result of module I for machines; ERR is NULL if it was one. */

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/stale.h"
 
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,70 +11,87 @@
 
 enum {
 	IMAGE_LIMIT = 512 << 20, /* bytes, of the file */
-	SMALL_LIMIT = 4096,	 /* bytes, of pkgbase */
+	SMALL_LIMIT = 4096,	 /* bytes, of pkgbase and machine-id */
 };
 
 struct search {
 	const struct ks_kernel *kernel;
 	const struct ks_load *load;
 	const struct ks_strings *modules;
-	struct ks_stale *stale;
+	struct ks_stale_image *image; /* in hand */
 };
 
-/* Where it is */
+/* Where they are */
 
-/* Arch's kernel packages leave their name there, and mkinitcpio names its images after it. */
-static bool by_package(const struct ks_kernel *kernel, const char *root, char **path,
-		       struct ks_error *err)
+/* The first line of a file, *NAME, where it is fit to be a part of a file's name; else NULL. */
+static bool read_name(const char *root, const char *file, char **name, struct ks_error *err)
 {
-	KS_STRING file = NULL;
 	KS_BUF text = { 0 };
 	struct ks_error ignored;
 	struct stat st;
 	size_t len = 0;
 
-	if (!ks_string_print(&file, err, "%s/pkgbase", kernel->dir))
-		return false;
+	*name = NULL;
 	if (!ks_file_read_path(root, file, SMALL_LIMIT, &text, &st, &ignored))
 		return true;
 	while (len < text.len && text.data[len] != '\n' && text.data[len] != '/')
 		len++;
-	return ks_string_print(path, err, "/boot/initramfs-%.*s.img", (int)len,
-			       (const char *)text.data);
+	return !len || ks_string_print(name, err, "%.*s", (int)len, (const char *)text.data);
 }
 
-static bool take_if_there(const char *root, char **path, struct ks_stale *stale)
+static bool add_path(struct ks_strings *paths, struct ks_error *err, const char *fmt, ...)
+	KS_PRINTF(3, 4);
+
+static bool add_path(struct ks_strings *paths, struct ks_error *err, const char *fmt, ...)
 {
-	if (stale->image || !*path || !ks_place_exists(root, *path))
-		return false;
-	stale->image = *path;
-	*path = NULL;
-	return true;
-}
+	KS_STRING path = NULL;
+	va_list args;
+	int len;
 
-static bool find_image(const struct search *s, struct ks_error *err)
-{
-	static const char *const patterns[] = { "/boot/initrd.img-%s", "/boot/initramfs-%s.img",
-						"/boot/initrd-%s" };
-	const char *root = s->load->root;
-	KS_STRING own = NULL;
-	KS_STRING packaged = NULL;
-
-	for (size_t i = 0; i < sizeof(patterns) / sizeof(*patterns); i++) {
-		const char *hole = strstr(patterns[i], "%s");
-		KS_STRING path = NULL;
-
-		if (!ks_string_print(&path, err, "%.*s%s%s", (int)(hole - patterns[i]), patterns[i],
-				     s->kernel->version, hole + 2))
-			return false;
-		take_if_there(root, &path, s->stale);
+	va_start(args, fmt);
+	len = vasprintf(&path, fmt, args);
+	va_end(args);
+	if (len < 0) {
+		path = NULL;
+		return ks_fail_memory(err);
 	}
-	if (!ks_string_print(&own, err, "%s/initrd", s->kernel->dir) ||
-	    !by_package(s->kernel, root, &packaged, err))
+	return ks_strings_add(paths, path, err);
+}
+
+static bool add_by_version(const struct ks_kernel *kernel, struct ks_strings *paths,
+			   struct ks_error *err)
+{
+	return add_path(paths, err, "/boot/initrd.img-%s", kernel->version) &&
+	       add_path(paths, err, "/boot/initramfs-%s.img", kernel->version) &&
+	       add_path(paths, err, "/boot/initrd-%s", kernel->version) &&
+	       add_path(paths, err, "%s/initrd", kernel->dir) &&
+	       add_path(paths, err, "%s/initramfs.img", kernel->dir);
+}
+
+/* Arch's kernel packages leave their name there, and mkinitcpio names its images after it. */
+static bool add_by_package(const struct search *s, struct ks_strings *paths, struct ks_error *err)
+{
+	KS_STRING file = NULL;
+	KS_STRING name = NULL;
+
+	if (!ks_string_print(&file, err, "%s/pkgbase", s->kernel->dir) ||
+	    !read_name(s->load->root, file, &name, err))
 		return false;
-	take_if_there(root, &own, s->stale);
-	take_if_there(root, &packaged, s->stale);
-	return true;
+	return !name || (add_path(paths, err, "/boot/initramfs-%s.img", name) &&
+			 add_path(paths, err, "/boot/initramfs-%s-fallback.img", name));
+}
+
+/* Where kernel-install lays what the boot loader specification calls an entry. */
+static bool add_by_machine(const struct search *s, struct ks_strings *paths, struct ks_error *err)
+{
+	const char *version = s->kernel->version;
+	KS_STRING id = NULL;
+
+	if (!read_name(s->load->root, "/etc/machine-id", &id, err))
+		return false;
+	return !id || (add_path(paths, err, "/boot/%s/%s/initrd", id, version) &&
+		       add_path(paths, err, "/efi/%s/%s/initrd", id, version) &&
+		       add_path(paths, err, "/boot/efi/%s/%s/initrd", id, version));
 }
 
 /* What is in it */
@@ -132,42 +152,95 @@ static bool compare(void *ctx, const char *path, struct ks_view content, struct 
 
 		if (!other || !is_same_module(name, other))
 			continue;
-		s->stale->copies++;
+		s->image->copies++;
 		if (is_outdated(s, installed, content) &&
-		    !ks_strings_add(&s->stale->outdated, installed, err))
+		    !ks_strings_add(&s->image->outdated, installed, err))
 			return false;
 	}
 	return true;
 }
 
-static bool look_inside(struct search *s, struct ks_error *err)
+static bool read_image(struct search *s, struct ks_error *err)
 {
 	KS_BULK file = { 0 };
 	struct stat st;
 
-	if (ks_file_read_path(s->load->root, s->stale->image, IMAGE_LIMIT, &file, &st, err) &&
+	if (ks_file_read_path(s->load->root, s->image->path, IMAGE_LIMIT, &file, &st, err) &&
 	    ks_initramfs_modules(ks_buf_view(&file), s->load->max_size, compare, s, err))
 		return true;
-	return ks_at(err, s->stale->image);
+	return ks_at(err, s->image->path);
+}
+
+static bool look_inside(struct search *s, struct ks_error *err)
+{
+	struct ks_error fault;
+
+	if (!read_image(s, &fault)) {
+		if (fault.sys == ENOMEM) {
+			*err = fault;
+			return false;
+		}
+		return ks_string_copy(&s->image->unread, fault.text, err);
+	}
+	ks_strings_sort(&s->image->outdated);
+	return true;
+}
+
+static bool look(struct search *s, const struct ks_strings *paths, struct ks_stale *stale,
+		 struct ks_error *err)
+{
+	stale->image = calloc(paths->count, sizeof(*stale->image));
+	if (!stale->image)
+		return ks_fail_memory(err);
+	for (size_t i = 0; i < paths->count; i++) {
+		if (!ks_place_exists(s->load->root, paths->item[i]))
+			continue;
+		s->image = &stale->image[stale->count++];
+		if (!ks_string_copy(&s->image->path, paths->item[i], err) || !look_inside(s, err))
+			return false;
+	}
+	return true;
 }
 
 bool ks_stale_find(const struct ks_kernel *kernel, const struct ks_load *load,
 		   const struct ks_strings *modules, struct ks_stale *stale, struct ks_error *err)
 {
-	struct search s = { kernel, load, modules, stale };
+	struct search s = { .kernel = kernel, .load = load, .modules = modules };
+	KS_STRINGS paths = { 0 };
 
 	*stale = (struct ks_stale){ 0 };
-	if (find_image(&s, err) && (!stale->image || look_inside(&s, err))) {
-		ks_strings_sort(&stale->outdated);
+	if (add_by_version(kernel, &paths, err) && add_by_package(&s, &paths, err) &&
+	    add_by_machine(&s, &paths, err) && look(&s, &paths, stale, err))
 		return true;
-	}
 	ks_stale_free(stale);
 	return false;
 }
 
+size_t ks_stale_copies(const struct ks_stale *stale)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < stale->count; i++)
+		count += stale->image[i].copies;
+	return count;
+}
+
+size_t ks_stale_outdated(const struct ks_stale *stale)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < stale->count; i++)
+		count += stale->image[i].outdated.count;
+	return count;
+}
+
 void ks_stale_free(struct ks_stale *stale)
 {
+	for (size_t i = 0; i < stale->count; i++) {
+		free(stale->image[i].path);
+		free(stale->image[i].unread);
+		ks_strings_free(&stale->image[i].outdated);
+	}
 	free(stale->image);
-	ks_strings_free(&stale->outdated);
 	*stale = (struct ks_stale){ 0 };
 }

@@ -7,22 +7,36 @@
 #include "core/kernel.h"
 #include "core/module.h"
 
-struct ks_stale {
-	char *image;   /* the initramfs that was looked into, inside the root; or NULL */
+/* One initramfs. */
+struct ks_stale_image {
+	char *path;    /* inside the root */
+	char *unread;  /* why it could not be looked into, one line; NULL where it was */
 	size_t copies; /* of the modules asked for, that were found there */
 	struct ks_strings outdated; /* those of them whose bytes, decompressed, are others now */
+};
+
+struct ks_stale {
+	struct ks_stale_image *image;
+	size_t count;
 };
 
 #define KS_STALE __attribute__((cleanup(ks_stale_free))) struct ks_stale
 
 /*
- * Looks for copies of MODULES, paths inside LOAD's root, in the initramfs of KERNEL: initrd.img-V,
- * initramfs-V.img, initrd-V or the one named by pkgbase in /boot, or initrd in the kernel's
- * directory.  None there is no error.  Where it cannot be read, the error names it.
+ * Looks for copies of MODULES, paths inside LOAD's root, in every initramfs of KERNEL:
+ *   initrd.img-V, initramfs-V.img and initrd-V in /boot;
+ *   initrd and initramfs.img in the kernel's own directory;
+ *   initramfs-P.img and initramfs-P-fallback.img in /boot, where its pkgbase says P;
+ *   ID/V/initrd in /boot, /efi and /boot/efi, where /etc/machine-id says ID.
+ * None there is no error.  Fails only for want of memory.
  */
 KS_MUST_CHECK bool ks_stale_find(const struct ks_kernel *kernel, const struct ks_load *load,
 				 const struct ks_strings *modules, struct ks_stale *stale,
 				 struct ks_error *err);
+
+/* How many copies all of the images have, and how many of those are outdated. */
+size_t ks_stale_copies(const struct ks_stale *stale);
+size_t ks_stale_outdated(const struct ks_stale *stale);
 
 void ks_stale_free(struct ks_stale *stale);
 

@@ -169,11 +169,11 @@ has_steps() {
 	mkdir -p "$root/usr/sbin"
 	: >"$root/usr/sbin/update-initramfs"
 	ks 0 "${doctor[@]}" --json
-	[ "$(jq -c .initramfs.outdated <<<"$output")" = '[]' ]
+	[ "$(jq -c '[.initramfs[].outdated[]]' <<<"$output")" = '[]' ]
 	has_steps '^kernel-sign sign ' "^chroot $root update-initramfs -u -k $V\$"
 	ks 0 sign "${here[@]}"
 	ks 0 "${doctor[@]}" --json
-	[ "$(jq -r '.initramfs.outdated[]' <<<"$output")" = "/lib/modules/$V/updates/a.ko.xz" ]
+	[ "$(jq -r '.initramfs[].outdated[]' <<<"$output")" = "/lib/modules/$V/updates/a.ko.xz" ]
 	has_steps "^chroot $root update-initramfs -u -k $V\$"
 	# Another container of the same bytes is no other module.
 	xz -dc "$tree/updates/a.ko.xz" >"ram/lib/modules/$V/updates/a.ko"
@@ -311,7 +311,7 @@ has_steps() {
 	module updates/a.ko
 	echo 'no archive' >"$root/boot/initrd.img-$V"
 	ks 0 "${doctor[@]}" --json
-	[[ $(jq -r .initramfs.unread <<<"$output") == *initrd.img* ]]
+	[[ $(jq -r '.initramfs[].unread' <<<"$output") == *initrd.img* ]]
 }
 
 @test "a kernel's name goes into commands as a shell takes it" {

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/refresh.h"
+
+#include <string.h>
+
+#include "cli/child.h"
+#include "cli/shell.h"
+
+bool refresh_find(const char *root, const char *version, struct refresh *refresh)
+{
+	const struct refresh known[] = {
+		{ "/usr/sbin/update-initramfs", { "update-initramfs", "-u", "-k", version } },
+		{ "/usr/bin/dracut", { "dracut", "--force", "--kver", version } },
+		{ "/usr/bin/mkinitcpio", { "mkinitcpio", "-P" } },
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
+		if (!ks_place_exists(root, known[i].path))
+			continue;
+		*refresh = known[i];
+		return true;
+	}
+	return false;
+}
+
+bool refresh_run(const char *root, const struct refresh *refresh, struct ks_error *err)
+{
+	int status;
+
+	if (!child_run(root, refresh->path, refresh->argv, &status, err))
+		return false;
+	return status == 0 ||
+	       ks_fail(err, KS_ERR_SYSTEM, "%s: ended with status %d", refresh->path, status);
+}
+
+/* "'update-initramfs -u -k V' makes it anew", or that no such program is known. */
+static bool word_command(const char *root, const char *version, char **text, struct ks_error *err)
+{
+	KS_STRING line = NULL;
+	struct refresh refresh;
+
+	if (!refresh_find(root, version, &refresh))
+		return ks_string_copy(text, "it has to be made anew", err);
+	return shell_inside(root, refresh.argv, &line, err) &&
+	       ks_string_print(text, err, "\"%s\" makes it anew", line);
+}
+
+/* "a, b": modules as one calls them. */
+static bool word_names(const struct ks_strings *paths, char *text, size_t size,
+		       struct ks_error *err)
+{
+	KS_STRINGS names = { 0 };
+
+	for (size_t i = 0; i < paths->count; i++) {
+		const char *slash = strrchr(paths->item[i], '/');
+		const char *name = slash ? slash + 1 : paths->item[i];
+
+		if (!ks_strings_add_len(&names, name, strcspn(name, "."), err))
+			return false;
+	}
+	ks_strings_sort(&names);
+	ks_strings_join(&names, text, size);
+	return true;
+}
+
+bool refresh_word(const char *root, const char *version, const struct ks_stale_image *image,
+		  char **text, struct ks_error *err)
+{
+	KS_STRING command = NULL;
+	char names[512];
+
+	*text = NULL;
+	if (image->unread)
+		return ks_string_print(text, err,
+				       "whether it has old copies of modules is not known: %s",
+				       image->unread);
+	if (!image->outdated.count)
+		return true;
+	return word_names(&image->outdated, names, sizeof(names), err) &&
+	       word_command(root, version, &command, err) &&
+	       ks_string_print(text, err, "%s: has old copies of modules (%s); %s", image->path,
+			       names, command);
+}
+
+static struct json_object *image_json(const char *version, const char *command,
+				      const struct ks_stale_image *image)
+{
+	struct json_object *outdated = json_object_new_array();
+	struct json_object *o = json_object_new_object();
+
+	for (size_t i = 0; i < image->outdated.count; i++)
+		json_object_array_add(outdated, report_text(image->outdated.item[i]));
+	json_object_object_add(o, "kernel", report_text(version));
+	json_object_object_add(o, "image", report_text(image->path));
+	json_object_object_add(o, "outdated", outdated);
+	json_object_object_add(o, "unread", report_text(image->unread));
+	json_object_object_add(o, "refresh", report_text(image->outdated.count ? command : NULL));
+	return o;
+}
+
+void refresh_add_json(struct json_object *list, const char *root, const char *version,
+		      const struct ks_stale *stale)
+{
+	KS_STRING command = NULL;
+	struct refresh refresh;
+	struct ks_error err;
+
+	if (refresh_find(root, version, &refresh) &&
+	    !shell_inside(root, refresh.argv, &command, &err))
+		report_error(&err);
+	for (size_t i = 0; i < stale->count; i++)
+		json_object_array_add(list, image_json(version, command, &stale->image[i]));
+}
