@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""check.py [WORD...]: plays all stories (stories.py, refusals.py), or those that have one of these words in
+"""check.py [WORD...]: plays all stories (stories.py, refusals.py, hooks.py), or those that have one of these words in
 their names, on machines of both suites at once, compares what is seen with what is wanted, and prints the
 table. Called by `run`."""
 import os
@@ -10,6 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+import hooks
 import judge
 import refusals
 import stories
@@ -92,7 +93,7 @@ def doubt(suite, number, name, function):
 def play_suite(suite, words):
     """[Row]"""
     plays = [(play, story, False) for story in stories.WITHOUT]
-    plays += [(play, story, True) for story in stories.STORIES + refusals.STORIES]
+    plays += [(play, story, True) for story in stories.STORIES + refusals.STORIES + hooks.STORIES]
     plays += [(doubt, *item) for item in DOUBTS.items()]
     rows = []
     for number, (how, *what) in enumerate(plays):

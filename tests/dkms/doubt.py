@@ -3,6 +3,7 @@
 them good. Each function returns faults; here a fault is a broken thing that went through."""
 import os
 
+import hooks
 import judge
 from machine import HOOK, NOTHING, TREE, Module, Outcome
 from refusals import foreign, gated, unsigned
@@ -63,6 +64,16 @@ def doubt_observation(m):
     return faults
 
 
+def doubt_order(m):
+    """A hook that runs in front of DKMS signs nothing: its name is what makes the row good."""
+    hooks.start(m)
+    scripts = m.path("/etc/kernel/postinst.d")
+    os.rename(f"{scripts}/dkms-kernel-sign", f"{scripts}/a-kernel-sign")
+    outcome = hooks.postinst(m, m.kernel)
+    seen = faults_of(m, Step("", outcome, 0, one(m, installed("rsa")), faults=hooks.ram(m, m.kernel, "rsa")))
+    return [] if any("unsigned" in fault for fault in seen) else [f"went through: {seen}"]
+
+
 def doubt_outcome(m):
     step = Step("", Outcome(0, "said"), 0, {}, says=("said",))
     faults = judge_step(step, {})
@@ -118,4 +129,5 @@ DOUBTS = {
     "rows go red: each thing that is looked at": doubt_seen,
     "rows go red: the gate's script does nothing": doubt_gate,
     "rows go red: sign_file does nothing": doubt_signer,
+    "rows go red: a hook in front of DKMS": doubt_order,
 }
