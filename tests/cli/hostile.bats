@@ -413,6 +413,10 @@ end_swapping() {
 	rm stop swaps
 }
 
+# one_left TYPE: what was exchanged with the module is there under one name or the other; or under none
+# where it came in the moment between the last look and rename(2), which replaces what it finds.
+one_left() { [ "$(find "$tree/extra" -type "$1" | wc -l)" -le 1 ]; }
+
 # under_attack ROUNDS MODULE...: signs them again and again; counts in $done_well and $failed.
 under_attack() {
 	local rounds=$1 i
@@ -435,8 +439,7 @@ under_attack() {
 	under_attack 150 "/lib/modules/$V/extra/m.ko"
 	end_swapping "$done_well" "$failed"
 	[ "$(manifest outside)" = "$before" ]
-	# The two names are what they were, in one order or the other.
-	[ "$(find "$tree/extra" -type l | wc -l)" = 1 ]
+	one_left l
 	no_litter
 }
 
@@ -481,7 +484,7 @@ under_attack() {
 		failed=$((failed + $(grep -c '^kernel-sign: ' err || :)))
 	done
 	end_swapping "$done_well" "$failed"
-	[ "$(find "$tree/extra" -type p | wc -l)" = 1 ]
+	one_left p
 }
 
 @test "a whole tree whose directory is exchanged with one outside while 8 threads sign" {
