@@ -263,6 +263,25 @@ def dkms_copy_scene(fixtures):
     return scene
 
 
+def initramfs_of(files):
+    """A cpio archive in newc, as the kernel's buffer-format.rst has it."""
+    out = b""
+    for path, data in [*files.items(), ("TRAILER!!!", b"")]:
+        name = path.encode() + b"\0"
+        numbers = [1, 0o100644, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name), 0]
+        for part in (b"070701" + b"".join(b"%08X" % number for number in numbers) + name, data):
+            out += part + bytes(-len(part) % 4)
+    return gzip.compress(out, mtime=0)
+
+
+def initramfs_scene(fixtures):
+    """Old copies in the initramfs are looked for once the modules are signed."""
+    scene = sign_scene(fixtures, "sign-initramfs", ".gz")
+    copies = {path.removeprefix("root/"): what[2] for path, what in scene.tree.items() if path.endswith(".ko.gz")}
+    scene.tree = with_directories({**scene.tree, f"root/boot/initrd.img-{V}": file(initramfs_of(copies), 0o600)})
+    return scene
+
+
 def unsign_scene(fixtures, name, suffix, modes=0):
     first, second, third = fixtures.image
     tree = {
@@ -497,6 +516,7 @@ def scenes(fixtures):
     found.append(sign_scene(fixtures, "sign-recompress", ".xz", ["--recompress"]))
     found.append(sign_scene(fixtures, "sign-named", ".zst", (), NO_TMPFILE))
     found.append(dkms_copy_scene(fixtures))
+    found.append(initramfs_scene(fixtures))
     found.append(VerifyScene(fixtures))
     found.append(sign_file_scene(fixtures, "sign-file", False))
     found.append(sign_file_scene(fixtures, "sign-file-dest", True))
