@@ -155,57 +155,13 @@ static int run_batch(struct run *run)
 	return failed ? STATUS_FAILED : STATUS_DONE;
 }
 
-/* Old copies in the initramfs of the kernel in hand */
-
-static bool tell_images(const struct run *run, const struct ks_stale *stale, struct ks_error *err)
-{
-	for (size_t i = 0; i < stale->count; i++) {
-		KS_STRING text = NULL;
-
-		if (!refresh_word(run->args->request.root, run->kernel->version, &stale->image[i],
-				  &text, err))
-			return false;
-		if (text)
-			report_warning("warning: %s", text);
-	}
-	return true;
-}
-
-/* Makes them anew, and looks again: what that program was told it need not have done. */
-static bool update_images(const struct run *run, struct ks_stale *stale, struct ks_error *err)
-{
-	const char *root = run->args->request.root;
-	struct refresh refresh;
-
-	if (!ks_stale_outdated(stale))
-		return true;
-	if (!refresh_find(root, run->kernel->version, &refresh))
-		return ks_fail(err, KS_ERR_MISSING,
-			       "no program that makes an initramfs anew is known here");
-	if (!refresh_run(root, &refresh, err))
-		return false;
-	ks_stale_free(stale);
-	if (!ks_stale_find(run->kernel, &run->how.load, &run->settled, stale, err))
-		return false;
-	return !ks_stale_outdated(stale) ||
-	       ks_fail(err, KS_ERR_CHANGED, "%s ended well, but old copies are still there",
-		       refresh.path);
-}
-
-static bool look_at_initramfs(const struct run *run, struct ks_error *err)
+static bool refresh(const struct run *run, struct ks_error *err)
 {
 	const struct sign_args *args = run->args;
-	KS_STALE stale = { 0 };
-	bool ok;
 
-	if (args->dry_run || !run->settled.count || (!run->changed && !args->update_initramfs))
-		return true;
-	if (!ks_stale_find(run->kernel, &run->how.load, &run->settled, &stale, err))
-		return false;
-	ok = !args->update_initramfs || update_images(run, &stale, err);
-	if (run->initramfs)
-		refresh_add_json(run->initramfs, args->request.root, run->kernel->version, &stale);
-	return (run->initramfs || tell_images(run, &stale, err)) && ok;
+	return args->dry_run || !run->settled.count || (!run->changed && !args->update_initramfs) ||
+	       refresh_images(&args->request, run->kernel, &run->settled, args->update_initramfs,
+			      run->initramfs, err);
 }
 
 /* Those of one directory are what DKMS is building, or no concern of its. */
@@ -268,7 +224,7 @@ static int each_kernel(void *ctx, const struct ks_kernel *kernel, const struct k
 				     .sync = run->sync };
 	if (find_copies(run))
 		status = run_batch(run);
-	if (!look_at_initramfs(run, &err)) {
+	if (!refresh(run, &err)) {
 		report_error(&err);
 		status = STATUS_FAILED;
 	}

@@ -23,7 +23,7 @@ bool refresh_find(const char *root, const char *version, struct refresh *refresh
 	return false;
 }
 
-bool refresh_run(const char *root, const struct refresh *refresh, struct ks_error *err)
+static bool run(const char *root, const struct refresh *refresh, struct ks_error *err)
 {
 	int status;
 
@@ -110,4 +110,56 @@ void refresh_add_json(struct json_object *list, const char *root, const char *ve
 		report_error(&err);
 	for (size_t i = 0; i < stale->count; i++)
 		json_object_array_add(list, image_json(version, command, &stale->image[i]));
+}
+
+static bool tell(const char *root, const char *version, const struct ks_stale *stale,
+		 struct ks_error *err)
+{
+	for (size_t i = 0; i < stale->count; i++) {
+		KS_STRING text = NULL;
+
+		if (!refresh_word(root, version, &stale->image[i], &text, err))
+			return false;
+		if (text)
+			report_warning("warning: %s", text);
+	}
+	return true;
+}
+
+/* And looks again: what that program was told to do it need not have done. */
+static bool make_anew(const char *root, const struct ks_kernel *kernel, const struct ks_load *load,
+		      const struct ks_strings *modules, struct ks_stale *stale,
+		      struct ks_error *err)
+{
+	struct refresh refresh;
+
+	if (!refresh_find(root, kernel->version, &refresh))
+		return ks_fail(err, KS_ERR_MISSING,
+			       "no program that makes an initramfs anew is known here");
+	if (!run(root, &refresh, err))
+		return false;
+	ks_stale_free(stale);
+	if (!ks_stale_find(kernel, load, modules, stale, err))
+		return false;
+	return !ks_stale_outdated(stale) ||
+	       ks_fail(err, KS_ERR_CHANGED, "%s ended well, but old copies are still there",
+		       refresh.path);
+}
+
+bool refresh_images(const struct request *request, const struct ks_kernel *kernel,
+		    const struct ks_strings *modules, bool update, struct json_object *list,
+		    struct ks_error *err)
+{
+	struct ks_load load = request_load(request);
+	const char *root = request->root;
+	KS_STALE stale = { 0 };
+	bool ok;
+
+	if (!ks_stale_find(kernel, &load, modules, &stale, err))
+		return false;
+	ok = !update || !ks_stale_outdated(&stale) ||
+	     make_anew(root, kernel, &load, modules, &stale, err);
+	if (list)
+		refresh_add_json(list, root, kernel->version, &stale);
+	return (list || tell(root, kernel->version, &stale, err)) && ok;
 }

@@ -4,6 +4,7 @@
 #define KS_CLI_REFRESH_H
 
 #include "cli/report.h"
+#include "cli/request.h"
 #include "core/stale.h"
 
 /* The command of a system that makes the initramfs of one of its kernels anew. */
@@ -14,10 +15,6 @@ struct refresh {
 
 /* The first that the system in ROOT has of those known; false where it has none.  Borrows VERSION. */
 bool refresh_find(const char *root, const char *version, struct refresh *refresh);
-
-/* Runs it; what it prints goes to standard error.  A status other than 0 is an error. */
-KS_MUST_CHECK bool refresh_run(const char *root, const struct refresh *refresh,
-			       struct ks_error *err);
 
 /*
  * What there is to say of IMAGE, of kernel VERSION in ROOT, and the command that makes it anew, in one
@@ -30,5 +27,14 @@ KS_MUST_CHECK bool refresh_word(const char *root, const char *version,
 /* Adds an object for each image to LIST, with the names that kernel-sign(8) lists. */
 void refresh_add_json(struct json_object *list, const char *root, const char *version,
 		      const struct ks_stale *stale);
+
+/*
+ * Looks for copies of MODULES in every initramfs of KERNEL; with UPDATE it has those made anew that are
+ * outdated, and what the program prints that does it goes to standard error.  Warns of what is outdated
+ * then or cannot be read, or, with a LIST, adds it there.  An error: nothing made them anew.
+ */
+KS_MUST_CHECK bool refresh_images(const struct request *request, const struct ks_kernel *kernel,
+				  const struct ks_strings *modules, bool update,
+				  struct json_object *list, struct ks_error *err);
 
 #endif
