@@ -33,7 +33,7 @@ static bool run(const char *root, const struct refresh *refresh, struct ks_error
 	       ks_fail(err, KS_ERR_SYSTEM, "%s: ended with status %d", refresh->path, status);
 }
 
-/* "'update-initramfs -u -k V' makes it anew", or that no such program is known. */
+/* '"update-initramfs -u -k V" makes it anew', or that no such program is known. */
 static bool word_command(const char *root, const char *version, char **text, struct ks_error *err)
 {
 	KS_STRING line = NULL;
