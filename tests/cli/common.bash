@@ -123,6 +123,63 @@ start_store() {
 	printf '%s\n' CONFIG_MODULE_SIG=y 'CONFIG_MODULE_SIG_HASH="sha384"' CONFIG_MODULE_SIG_KEY_TYPE_ECDSA=y >config
 }
 
+# pair DIRECTORY: a whole key of 3.0's layout, as openssl sees the files that its scripts name.
+pair() {
+	local key
+	key=$(openssl pkey -in "$1/signing_key.pem" -pubout) || return
+	[ "$key" = "$(openssl pkey -in "$1/signing_prv.pem" -pubout)" ] || return
+	[ "$key" = "$(openssl x509 -in "$1/signing_key.pem" -noout -pubkey)" ] || return
+	[ "$key" = "$(openssl x509 -inform DER -in "$1/signing_crt.crt" -noout -pubkey)" ] || return
+	openssl x509 -in "$1/signing_key.pem" -outform DER | cmp - "$1/signing_crt.crt" || return
+	[ "$(stat -c %a "$1"/signing_{key.pem,prv.pem,crt.crt} | tr '\n' ' ')" = '600 600 644 ' ]
+}
+
+# old_store NAME NOT-BEFORE DAYS [KHASH]: a store as 3.0's script made it, by openssl alone.
+old_store() {
+	local dir=$store/$1 hash=${4:-sha512}
+	mkdir -p "$dir"
+	cat >"$store/x509.oot.genkey" <<-'END'
+		[ req ]
+		default_bits = 4096
+		distinguished_name = req_distinguished_name
+		prompt = no
+		string_mask = utf8only
+		x509_extensions = myexts
+
+		[ req_distinguished_name ]
+		CN = Local Out of tree kernel module signing key
+
+		[ myexts ]
+		basicConstraints=critical,CA:FALSE
+		keyUsage=digitalSignature
+		subjectKeyIdentifier=hash
+		authorityKeyIdentifier=keyid
+	END
+	openssl req -new -nodes -utf8 "-$hash" -days "$3" -batch -x509 -config "$store/x509.oot.genkey" \
+		-outform PEM -out "$dir/signing_key.crt" -keyout "$dir/signing_key.pem" \
+		-newkey ec -pkeyopt ec_paramgen_curve:secp384r1 2>"$BATS_TEST_TMPDIR/log"
+	if [ -n "$2" ]; then
+		openssl req -new -key "$dir/signing_key.pem" -config "$store/x509.oot.genkey" \
+			-out "$BATS_TEST_TMPDIR/csr"
+		mkdir -p "$BATS_TEST_TMPDIR/ca"
+		: >"$BATS_TEST_TMPDIR/ca/index"
+		printf '[ca]\ndefault_ca=d\n[d]\ndatabase=%s\nnew_certs_dir=%s\nrand_serial=yes\n%s' \
+			"$BATS_TEST_TMPDIR/ca/index" "$BATS_TEST_TMPDIR/ca" \
+			$'default_md=sha512\npolicy=p\n[p]\ncommonName=supplied\n' >"$BATS_TEST_TMPDIR/ca/cnf"
+		openssl ca -batch -config "$BATS_TEST_TMPDIR/ca/cnf" -selfsign -notext -startdate "$2" \
+			-days "$3" -keyfile "$dir/signing_key.pem" -in "$BATS_TEST_TMPDIR/csr" \
+			-out "$dir/signing_key.crt" 2>"$BATS_TEST_TMPDIR/log"
+	fi
+	cat "$dir/signing_key.crt" >>"$dir/signing_key.pem"
+	rm "$dir/signing_key.crt"
+	chmod 600 "$dir/signing_key.pem"
+	openssl pkey -in "$dir/signing_key.pem" -out "$dir/signing_prv.pem"
+	openssl x509 -outform der -in "$dir/signing_key.pem" -out "$dir/signing_crt.crt"
+	echo "$hash" >"$dir/khash"
+	echo ec >"$dir/ktype"
+	ln -sfn "$1" "$store/current"
+}
+
 # module PATH [FIXTURE]: a module at PATH, compressed as its name says.  A relative PATH is below
 # the kernel's directory.
 module() {
