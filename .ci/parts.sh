@@ -142,9 +142,54 @@ part_valgrind() {
 	reports "valgrind report" "$reports"
 }
 
+# twin DIRECTORY UMASK OWNER BUILD [VARIABLE=VALUE...]: the tarball of a clone of $scratch/origin, built in
+# BUILD, of files that OWNER has.
+twin() {
+	local dir=$1 mask=$2 owner=$3 build=$4
+	shift 4
+	umask "$mask"
+	git clone -q "$scratch/origin" "$dir"
+	mkdir -p "$dir/$build" "$dir/tests/kernel/__pycache__"
+	touch "$dir/tests/kernel/__pycache__/left-by-$owner.pyc"
+	# git wants its own directories to be the caller's.
+	find "$dir" -mindepth 1 -path "$dir/.git" -prune -o -exec chown "$owner:$owner" {} +
+	(cd "$dir" && autoreconf -fi)
+	cd "$dir/$build"
+	"$dir/configure" -q
+	env "$@" make dist
+}
+
+# Two clones, in which nothing is alike but what git has, and what a tarball unpacks to.
+reproducible() {
+	local date='2001-09-09 01:46:40 +0000' dir=$scratch/twins path
+	need git
+	cp -a "$scratch/tree" "$scratch/origin"
+	git -C "$scratch/origin" init -q
+	git -C "$scratch/origin" add -A
+	GIT_AUTHOR_DATE=$date GIT_COMMITTER_DATE=$date git -C "$scratch/origin" \
+		-c user.name=CI -c user.email=ci@localhost commit -q -m source
+	mkdir "$dir" "$dir/elsewhere"
+	step "make dist in a clone" twin "$dir/one" 022 0 .
+	step "make dist in another clone, by another umask, of files of another owner" \
+		twin "$dir/elsewhere/the-other" 077 65534 build TZ=Asia/Tokyo XZ_DEFAULTS=-T2 XZ_OPT=-9
+	step "a clone's tarball is the other's, byte for byte" \
+		cmp "$dir"/one/kernel-sign-*.tar.xz "$dir"/elsewhere/the-other/build/kernel-sign-*.tar.xz
+	path=$(echo "$dir"/one/kernel-sign-*.tar.xz)
+	step "its files are of the commit's date" \
+		test "$(TZ=UTC tar -tvf "$path" | awk '{ print $2, $4, $5 }' | sort -u)" = '0/0 2001-09-09 01:46'
+	step "its manual is of the commit's date" \
+		test "$(tar -xOf "$path" --wildcards '*.[1-8]' | grep '^\.TH ' | cut -d ' ' -f 4 | sort -u)" = '"2001-09-09"'
+	mkdir "$dir/out"
+	tar -C "$dir/out" -xf "$path"
+	cd "$dir"/out/kernel-sign-*/
+	step "make dist in an unpacked tarball" sh -ec './configure -q && make dist'
+	step "a tarball's source makes it again" cmp "$path" kernel-sign-*.tar.xz
+}
+
 part_dist() {
 	local name path dir=$scratch/dist
 	plain
+	(reproducible)
 	step "make distcheck" make -j"$jobs" distcheck
 	mkdir -p "$dir/bin"
 	tar -C "$dir" -xf kernel-sign-*.tar.xz
@@ -161,7 +206,7 @@ part_dist() {
 	step "make install with DESTDIR" make install DESTDIR="$dir/root"
 	(cd "$dir/root" && find . ! -type d | sort)
 	for name in bin/kernel-sign libexec/kernel-sign/sign-file share/man/man8/kernel-sign.8 \
-		share/man/man5/kernel-sign.conf.5 share/bash-completion/completions/kernel-sign \
+		share/man/man7/kernel-sign-migrate.7 share/man/man5/kernel-sign.conf.5 share/bash-completion/completions/kernel-sign \
 		share/zsh/site-functions/_kernel-sign share/fish/vendor_completions.d/kernel-sign.fish; do
 		step "installed: $name" test -s "$dir/root/usr/$name"
 	done
