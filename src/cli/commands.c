@@ -5,14 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <json-c/json_c_version.h>
-#include <libsmartcols/libsmartcols.h>
-#include <lzma.h>
-#include <openssl/crypto.h>
-#include <zlib.h>
-#include <zstd.h>
-
 #include "cli/report.h"
+#include "cli/version.h"
 
 /* A command a line. */
 /* clang-format off */
@@ -48,17 +42,6 @@ static void print_help(void)
 	       "\n"
 	       "kernel-sign COMMAND --help shows a command's options; all of it is in "
 	       "kernel-sign(8).\n");
-}
-
-static void print_version(void)
-{
-	const char *smartcols = NULL;
-
-	scols_get_library_version(&smartcols);
-	printf("kernel-sign %s\n"
-	       "%s; zstd %s, xz %s, zlib %s, json-c %s, libsmartcols %s\n",
-	       PACKAGE_VERSION, OpenSSL_version(OPENSSL_VERSION), ZSTD_versionString(),
-	       lzma_version_string(), zlibVersion(), json_c_version(), smartcols);
 }
 
 static void print_command_help(const struct command *c)
@@ -109,7 +92,7 @@ int commands_main(int argc, char **argv)
 		return STATUS_DONE;
 	}
 	if (strcmp(name, "-V") == 0 || strcmp(name, "--version") == 0) {
-		print_version();
+		version_print();
 		return STATUS_DONE;
 	}
 	for (const struct command *const *c = commands; *c; c++)
