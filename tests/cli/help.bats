@@ -40,6 +40,13 @@ of() { pkg-config --modversion "$1"; }
 	done
 }
 
+@test "the newest release that README has news of is this one" {
+	local news
+	news=$(sed -n '/^News$/,$ s/^\([0-9.]*\), against .*/\1/p' "${abs_top_srcdir:-$BATS_TEST_DIRNAME/../..}/README")
+	ks 0 --version
+	[ "${output%%$'\n'*}" = "kernel-sign ${news%%$'\n'*}" ]
+}
+
 @test "every command has its help, with every common option" {
 	local command option
 	for command in sign unsign status; do
