@@ -57,7 +57,7 @@ lay_scripts() {
 }
 
 # Programs that the lines call: ours, with all that is on the machine below $root; rsync, which need not
-# be here; and make, for the PKGBUILD in examples/.
+# be here.
 stand_in() {
 	mkdir bin
 	cat >bin/kernel-sign <<-END
@@ -74,7 +74,6 @@ stand_in() {
 		exec "$KERNEL_SIGN" "\${words[@]}" --root "\$root"
 	END
 	printf '#!/bin/sh\nshift\nexec cp -a "$@"\n' >bin/rsync
-	printf '#!/bin/sh\n[ "$*" != "-s kernelrelease" ] || echo %s\n' "$V" >bin/make
 	chmod +x bin/*
 	PATH=$PWD/bin:$PATH
 	export kernelver=$V arch=x86_64
@@ -269,10 +268,6 @@ shows_options() {
 
 # pkgbuild MARK: prepare() and _package-headers(), of which the page has the lines.
 pkgbuild() {
-	if [ "$1" = examples ]; then
-		cat "${abs_top_srcdir:-$BATS_TEST_DIRNAME/../..}/examples/PKGBUILD-linux"
-		return
-	fi
 	echo 'prepare() {'
 	if [ "$1" = 3.0 ]; then
 		lines 3.0 "$CERTDIR" "$PREPARE_3"
@@ -317,7 +312,6 @@ headers_are_right() {
 	pair "$dest/current"
 	[[ $(readlink "$dest/sign_module.py") == /*/bin/kernel-sign ]]
 	warns "$(current) holds a private key"
-	[ "$1" != examples ] || return 0
 	[ "$(cd "$pkg/etc/dkms" && stat -c '%n %a' ./* | xargs)" = './kernel-sign.conf 644 ./kernel-sign.sh 755' ]
 	for file in kernel-sign.conf kernel-sign.sh; do
 		if [ "$1" = 3.0 ]; then
@@ -401,17 +395,6 @@ way() {
 	does "$root/var/lib/dkms/vboxdrv/1/build" now \
 		'kernel-sign sign -k "$kernelver" -d "../$kernelver/$arch/module/"'
 	both_are_signed "$copies"
-}
-
-@test "examples/PKGBUILD-linux on a store of 3.0: the config beside it stays as it is" {
-	local before
-	afresh
-	before=$(identity "$start/config")
-	makepkg examples
-	[ "$(identity "$start/config")" = "$before" ]
-	headers_are_right examples
-	names "$src/linux-6.1/.config"
-	[ "$(current) $(keys)" = '20240101-0000 1' ]
 }
 
 @test "by hand" {
