@@ -367,6 +367,15 @@ static void judge(const struct ks_trust *trust, struct ks_trusted *item)
 		item->ring = ring_of(trust, item);
 }
 
+enum ks_answer ks_trust_foresee_mok(const struct ks_trust *trust, X509 *cert, const char **why)
+{
+	struct ks_trusted item = { .cert = cert, .origin = KS_ORIGIN_MOK };
+
+	judge(trust, &item);
+	*why = item.why;
+	return item.counts;
+}
+
 static enum ks_standing standing_of(const struct ks_trusted *item)
 {
 	if (item->origin == KS_ORIGIN_MOK_NEW)
@@ -498,19 +507,60 @@ static bool read_flag(const struct ks_trust_search *s, const char *name, const c
 	return true;
 }
 
+/* Who was not started by EFI has no such directory, but others; where all are hidden nobody can tell. */
+static bool is_without_efi(const struct ks_trust_search *s)
+{
+	KS_STRINGS names = { 0 };
+	struct ks_error ignored;
+
+	return strcmp(s->efivars, KS_EFIVARS) == 0 && !ks_place_exists(s->live, FIRMWARE "/efi") &&
+	       ks_dir_names_at(s->live, FIRMWARE, &names, &ignored) && names.count;
+}
+
+/*
+ * shim hands over what it knows in volatile variables, most of them named like that, which only it
+ * makes, anew in each boot (mok.c of shim); its requests and lists stay from one to the next.
+ */
+static bool is_of_shim(const char *name)
+{
+	static const char end[] = "RT-" KS_EFI_SHIM;
+	size_t len = strlen(name);
+
+	return len > strlen(end) && strcmp(name + len - strlen(end), end) == 0;
+}
+
+static enum ks_answer is_with_shim(const struct ks_trust_search *s, const struct ks_strings *names)
+{
+	KS_STRINGS table = { 0 };
+	struct ks_error ignored;
+
+	for (size_t i = 0; i < names->count; i++)
+		if (is_of_shim(names->item[i]))
+			return KS_YES;
+	return s->mok_table && ks_dir_names_at(s->live, s->mok_table, &table, &ignored) &&
+			       table.count ?
+		       KS_YES :
+		       KS_NO;
+}
+
 /* On a machine with EFI no variable at all means that efivarfs is not mounted. */
-static bool check_mounted(const struct ks_trust_search *s, struct ks_trust *trust,
-			  struct ks_error *err)
+static bool look_at_variables(const struct ks_trust_search *s, struct ks_trust *trust,
+			      struct ks_error *err)
 {
 	KS_STRINGS names = { 0 };
 
 	if (!ks_dir_names_at(s->live, s->efivars, &names, err)) {
-		if (err->sys == ENOENT || err->sys == ENOTDIR)
-			return true;
-		return note_missing(trust, s->efivars, err);
-	}
-	if (names.count)
+		if (err->sys != ENOENT && err->sys != ENOTDIR)
+			return note_missing(trust, s->efivars, err);
+		if (strcmp(s->efivars, KS_EFIVARS) != 0 || is_without_efi(s))
+			trust->efi = KS_NO;
 		return true;
+	}
+	if (names.count) {
+		trust->efi = KS_YES;
+		trust->shim = is_with_shim(s, &names);
+		return true;
+	}
 	ks_fail(err, KS_ERR_MISSING, "no variables: is efivarfs mounted?");
 	return note_missing(trust, s->efivars, err);
 }
@@ -566,16 +616,6 @@ static bool read_list(const struct ks_trust_search *s, const char *name, const c
 	return ks_strings_add(&trust->unseen, denied, err);
 }
 
-/* Who was not started by EFI has no such directory, but others; where all are hidden nobody can tell. */
-static bool is_without_efi(const struct ks_trust_search *s)
-{
-	KS_STRINGS names = { 0 };
-	struct ks_error ignored;
-
-	return strcmp(s->efivars, KS_EFIVARS) == 0 && !ks_place_exists(s->live, FIRMWARE "/efi") &&
-	       ks_dir_names_at(s->live, FIRMWARE, &names, &ignored) && names.count;
-}
-
 /*
  * Where its validation is switched off, shim has the kernel told that there is no Secure Boot
  * (efi_get_secureboot() in drivers/firmware/efi/libstub/secureboot.c).
@@ -609,7 +649,7 @@ static bool read_firmware(const struct ks_trust_search *s, struct ks_trust *trus
 		trust->is_complete = false;
 		return true;
 	}
-	if (!check_mounted(s, trust, err) || !read_secure_boot(s, trust, err) ||
+	if (!look_at_variables(s, trust, err) || !read_secure_boot(s, trust, err) ||
 	    !read_ignore_db(s, trust, err) || !read_mok_trusted(s, trust, err))
 		return false;
 	for (size_t i = 0; i < sizeof(variables) / sizeof(*variables); i++)

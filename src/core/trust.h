@@ -68,6 +68,8 @@ struct ks_trust {
 	char *enforced_why;	    /* never NULL */
 	bool is_forced;		    /* CONFIG_MODULE_SIG_FORCE: nobody can tell it otherwise */
 	int enforced_errno;	    /* that a refused module gets for it; 0 where that is unknown */
+	enum ks_answer efi;	    /* the machine was started by EFI */
+	enum ks_answer shim;	    /* and shim was on the way: it leaves variables behind */
 	enum ks_answer secure_boot; /* as the kernel has it: shim may have switched it off */
 	char *lockdown; /* "none", "integrity", "confidentiality"; NULL where it cannot be seen */
 	const struct ks_trust_rule *rule;
@@ -129,6 +131,12 @@ enum ks_standing ks_trust_standing(const struct ks_trust *trust, const X509 *cer
 
 /* "not trusted", "trusted", "waits to be enrolled", ... */
 const char *ks_standing_name(enum ks_standing standing);
+
+/*
+ * What TRUST's kernel will make of CERT once it is a machine owner key (MokListRT).  *WHY is static,
+ * or NULL: why it will not count, or why nobody knows.
+ */
+enum ks_answer ks_trust_foresee_mok(const struct ks_trust *trust, X509 *cert, const char **why);
 
 /* dbx, MOKX, and what is compiled in as revoked. */
 bool ks_origin_is_refusal(enum ks_origin origin);

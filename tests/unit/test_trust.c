@@ -174,6 +174,51 @@ static void machines_without_efi(void **state)
 	assert_secure_boot(KS_EFIVARS, KS_UNKNOWN);
 }
 
+/* What is seen of how the machine was started, by the variables in its directory and shim's table. */
+static void assert_started(const char *efivars, const char *table, enum ks_answer efi,
+			   enum ks_answer shim)
+{
+	char root[PATH_MAX + 8], live[PATH_MAX + 8];
+	struct ks_kernel kernel = { .version = version, .dir = (char *)(uintptr_t)dir };
+	struct ks_trust_search search = { .root = root,
+					  .kernel = &kernel,
+					  .live = live,
+					  .efivars = efivars,
+					  .mok_table = table };
+	KS_TRUST trust = { 0 };
+
+	snprintf(root, sizeof(root), "%s/root", scratch);
+	snprintf(live, sizeof(live), "%s/live", scratch);
+	make_dirs(in_scratch("root"));
+	assert_ok(ks_trust_find(&search, &trust, &error));
+	assert_int_equal(trust.efi, efi);
+	assert_int_equal(trust.shim, shim);
+}
+
+static void machines_and_what_started_them(void **state)
+{
+	(void)state;
+	make_dirs(in_scratch("live"));
+	assert_started(NULL, NULL, KS_UNKNOWN, KS_UNKNOWN);
+	assert_started(KS_EFIVARS, KS_MOK_VARIABLES, KS_UNKNOWN, KS_UNKNOWN);
+	assert_started("/elsewhere", NULL, KS_NO, KS_UNKNOWN);
+	make_dirs(in_scratch("live/sys/firmware/acpi"));
+	assert_started(KS_EFIVARS, KS_MOK_VARIABLES, KS_NO, KS_UNKNOWN);
+	make_dirs(in_scratch("live%s", KS_EFIVARS));
+	assert_started(KS_EFIVARS, KS_MOK_VARIABLES, KS_UNKNOWN, KS_UNKNOWN);
+	write_text(in_scratch("live%s/BootOrderRT-%s", KS_EFIVARS, KS_EFI_GLOBAL), "\6   x");
+	write_text(in_scratch("live%s/MokNew-%s", KS_EFIVARS, KS_EFI_SHIM), "");
+	write_text(in_scratch("live%s/RT-%s", KS_EFIVARS, KS_EFI_SHIM), "\6   x");
+	assert_started(KS_EFIVARS, KS_MOK_VARIABLES, KS_YES, KS_NO);
+	make_dirs(in_scratch("live%s", KS_MOK_VARIABLES));
+	assert_started(KS_EFIVARS, KS_MOK_VARIABLES, KS_YES, KS_NO);
+	write_text(in_scratch("live%s/SbatLevelRT", KS_MOK_VARIABLES), "x");
+	assert_started(KS_EFIVARS, KS_MOK_VARIABLES, KS_YES, KS_YES);
+	assert_started(KS_EFIVARS, NULL, KS_YES, KS_NO);
+	write_text(in_scratch("live%s/MokListRT-%s", KS_EFIVARS, KS_EFI_SHIM), "\6   ");
+	assert_started(KS_EFIVARS, NULL, KS_YES, KS_YES);
+}
+
 /* --- the image ------------------------------------------------------------------------------ */
 
 /* An ELF file that says whose it is, and has nothing else. */
@@ -241,6 +286,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		scratch_test(machines_without_efi),
+		scratch_test(machines_and_what_started_them),
 		scratch_test(images_of_other_releases),
 		scratch_test(images_where_distributions_have_them),
 		scratch_test(whether_it_enforces),
