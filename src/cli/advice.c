@@ -23,11 +23,8 @@ static bool read_file(struct situation *s, const char *root, struct ks_error *er
 	KS_BUF file = { 0 };
 	struct stat st;
 
-	if (!ks_file_read_path(root, s->cert, CERT_LIMIT, &file, &st, err) ||
-	    !ks_cert_parse(ks_buf_view(&file), &s->x509, err))
-		return false;
-	s->is_der = ks_cert_is_der(ks_buf_view(&file));
-	return true;
+	return ks_file_read_path(root, s->cert, CERT_LIMIT, &file, &st, err) &&
+	       ks_cert_parse(ks_buf_view(&file), &s->x509, err);
 }
 
 static bool read_cert(struct situation *s, const char *root, struct ks_error *err)
@@ -235,21 +232,28 @@ static void add_inside(struct steps *steps, const char *root, const char *why,
 	add_step(steps, command, why);
 }
 
+/* "kernel-sign VERB", and which kernel it is said of. */
+static bool add_verb(struct ks_buf *line, const char *verb, const struct situation *s,
+		     struct ks_error *err)
+{
+	const char *const base[] = { "kernel-sign", verb, NULL };
+	const char *const root[] = { "--root", s->request->root, NULL };
+	const char *const kernel[] = { "-k", s->kernel->version, NULL };
+	bool names_kernel = s->request->kernel || !s->trust->is_running;
+
+	return shell_words(line, base, err) &&
+	       (!s->request->root || shell_words(line, root, err)) &&
+	       (!names_kernel || shell_words(line, kernel, err));
+}
+
 /* "kernel-sign sign ..." for what it has to be said of. */
 static bool sign_command(const struct advice *a, const struct situation *s, bool whole,
 			 char **command, struct ks_error *err)
 {
-	const char *const base[] = { "kernel-sign", "sign", NULL };
 	const char *const hash[] = { "--hash", "sha256", NULL };
-	const char *const root[] = { "--root", s->request->root, NULL };
-	const char *const kernel[] = { "-k", s->kernel->version, NULL };
-	bool names_kernel = s->request->kernel || !s->trust->is_running;
 	KS_BUF line = { 0 };
 
-	if (!shell_words(&line, base, err) ||
-	    (s->request->root && !shell_words(&line, root, err)) ||
-	    (names_kernel && !shell_words(&line, kernel, err)) ||
-	    (a->other_hash && !shell_words(&line, hash, err)))
+	if (!add_verb(&line, "sign", s, err) || (a->other_hash && !shell_words(&line, hash, err)))
 		return false;
 	for (size_t i = 0; !whole && i < a->signed_anew.count; i++)
 		if (!shell_word(&line, a->signed_anew.item[i], err))
@@ -331,61 +335,70 @@ static const char *is_no_use(const struct situation *s)
 		       NULL;
 }
 
-/* Where shim's list of keys counts, and so mokutil helps. */
+/* Where shim's list of keys counts, and there is somebody to put a key into it. */
 static bool counts_mok(const struct ks_trust *trust)
 {
-	return trust->secure_boot == KS_YES &&
+	return trust->secure_boot == KS_YES && trust->shim != KS_NO &&
 	       (trust->rule->mok != KS_NO || trust->mok_trusted == KS_YES);
 }
 
-static void import_step(const struct situation *s, struct steps *steps)
+/* "kernel-sign enroll" finds the same key as we have, or the one that the first step makes. */
+static void enroll_step(const struct situation *s, struct steps *steps)
 {
 	static const char then[] = "asks for a password, which MokManager (a blue screen, \"Enroll "
 				   "MOK\") wants to have at the next start";
-	bool is_uri = s->cert && ks_token_is_uri(s->cert);
-	KS_STRING cert = NULL;
+	char *command = NULL;
 	KS_STRING why = NULL;
+	KS_BUF line = { 0 };
 
 	steps->ok = steps->ok && needing("mokutil", then, &why, steps->err) &&
-		    (s->cert ? shell_path(is_uri ? NULL : s->root, s->cert, &cert, steps->err) :
-			       shell_path(s->request->root, NEW_CERT, &cert, steps->err));
-	if (!steps->ok)
-		return;
-	if (is_uri)
-		add_command(steps, why,
-			    "p11tool --outder --export %s >/root/mok.der && "
-			    "mokutil --import /root/mok.der",
-			    cert);
-	else if (!s->cert || s->is_der)
-		add_command(steps, why, "mokutil --import %s", cert);
-	else
-		add_command(steps, why,
-			    "openssl x509 -in %s -outform DER -out /root/mok.der && "
-			    "mokutil --import /root/mok.der",
-			    cert);
+		    add_verb(&line, "enroll", s, steps->err) &&
+		    ks_buf_append(&line, "", 1, steps->err) &&
+		    ks_string_copy(&command, (const char *)line.data, steps->err);
+	add_step(steps, command, why ? why : "");
+}
+
+static const char in_kernel[] = " in CONFIG_SYSTEM_TRUSTED_KEYS";
+static const char in_kernel_or_db[] =
+	" in CONFIG_SYSTEM_TRUSTED_KEYS, or enrol that in the firmware's db";
+static const char by_command_line[] =
+	" in CONFIG_SYSTEM_TRUSTED_KEYS, or take module.sig_enforce=1 and lockdown= off the "
+	"kernel's command line, and restart";
+static const char without_enforcing[] =
+	", or take module.sig_enforce=1 and lockdown= off the kernel's command line, and restart";
+
+bool advice_without_mok(const struct ks_trust *trust, const char *cert, char **text,
+			struct ks_error *err)
+{
+	const char *before, *after;
+
+	if (trust->is_forced) {
+		before = "the kernel's build demands signatures: build it with ";
+		after = trust->rule->db == KS_YES ? in_kernel_or_db : in_kernel;
+	} else if (trust->efi == KS_NO) {
+		before = "without UEFI a kernel trusts what it was built with: build it with ";
+		after = by_command_line;
+	} else if (trust->secure_boot == KS_YES && trust->shim == KS_NO) {
+		before = "shim, which has the machine owner keys, did not start this system: let "
+			 "it (Debian's package is shim-signed), and enrol ";
+		after = trust->rule->db == KS_YES ? ", or enrol that in the firmware's db" : "";
+	} else if (trust->enforced == KS_UNKNOWN) {
+		before = "if the kernel will enforce signatures, it has to trust ";
+		after = ": under Secure Boot by kernel-sign enroll";
+	} else {
+		before = "machine owner keys count under Secure Boot only: turn that on and enrol ";
+		after = without_enforcing;
+	}
+	return ks_string_print(text, err, "%s%s%s", before, cert, after);
 }
 
 /* What there is to do where mokutil does not help: no command, only words. */
 static void other_trust_step(const struct situation *s, struct steps *steps)
 {
-	const char *cert = s->cert ? s->cert : NEW_CERT;
-	const char *before, *after;
 	KS_STRING why = NULL;
 
-	if (s->trust->is_forced) {
-		before = "the kernel's build demands signatures: build it with ";
-		after = s->trust->rule->db == KS_YES ?
-				" in CONFIG_SYSTEM_TRUSTED_KEYS, or enrol that in the firmware's db" :
-				" in CONFIG_SYSTEM_TRUSTED_KEYS";
-	} else if (s->trust->enforced == KS_UNKNOWN) {
-		before = "if the kernel will enforce signatures, it has to trust ";
-		after = ": under Secure Boot by mokutil --import";
-	} else {
-		before = "machine owner keys count under Secure Boot only: turn that on and enrol ";
-		after = ", or take module.sig_enforce=1 and lockdown= off the kernel's command "
-			"line, and restart";
-	}
-	steps->ok = steps->ok && ks_string_print(&why, steps->err, "%s%s%s", before, cert, after);
+	steps->ok = steps->ok &&
+		    advice_without_mok(s->trust, s->cert ? s->cert : NEW_CERT, &why, steps->err);
 	add_step(steps, NULL, why ? why : "");
 }
 
@@ -407,7 +420,7 @@ static void trust_step(const struct situation *s, struct steps *steps)
 	if (s->trust->enforced == KS_NO || s->trust->module_sig == KS_NO)
 		return;
 	if (counts_mok(s->trust))
-		import_step(s, steps);
+		enroll_step(s, steps);
 	else
 		other_trust_step(s, steps);
 }

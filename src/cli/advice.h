@@ -16,7 +16,6 @@ struct situation {
 	bool is_keyless;  /* none is anywhere, so that one may be made */
 	char *key_why;	  /* what named it; without a key, why there is none */
 	char *hash;	  /* that it would sign with */
-	bool is_der;	  /* the certificate's file */
 	X509 *x509;	  /* NULL where it cannot be read */
 	enum ks_standing standing;
 	const char *standing_why; /* or NULL */
@@ -69,6 +68,13 @@ struct step {
 KS_MUST_CHECK bool advice_steps(const struct advice *advice, const struct situation *situation,
 				bool whole, struct step *step, size_t *count, size_t *left_out,
 				struct ks_error *err);
+
+/*
+ * What there is to do, in words, so that TRUST's kernel trusts CERT (a name) where shim's list of keys
+ * does not help; *TEXT is the caller's.
+ */
+KS_MUST_CHECK bool advice_without_mok(const struct ks_trust *trust, const char *cert, char **text,
+				      struct ks_error *err);
 
 void steps_free(struct step *step, size_t count);
 void advice_free(struct advice *advice);

@@ -102,6 +102,10 @@ static void tell_state(const struct ks_trust *trust)
 	report_line("Secure Boot: %s", trust->secure_boot == KS_YES ? "on" :
 				       trust->secure_boot == KS_NO  ? "off" :
 								      "unknown");
+	report_line("shim: %s", trust->shim == KS_YES ? "started this system" :
+				trust->shim == KS_NO  ? "did not start this system" :
+				trust->efi == KS_NO   ? "none, as there is no UEFI" :
+							"unknown");
 	if (trust->lockdown)
 		report_line("lockdown: %s", trust->lockdown);
 	report_line("image: %s", trust->image ? trust->image : "none that could be read");
@@ -223,6 +227,8 @@ static struct json_object *to_json(const struct ks_trust *trust)
 	json_object_object_add(o, "enforced", report_text(ks_answer_name(trust->enforced)));
 	json_object_object_add(o, "enforced_why", report_text(trust->enforced_why));
 	json_object_object_add(o, "secure_boot", report_text(ks_answer_name(trust->secure_boot)));
+	json_object_object_add(o, "efi", report_text(ks_answer_name(trust->efi)));
+	json_object_object_add(o, "shim", report_text(ks_answer_name(trust->shim)));
 	json_object_object_add(o, "lockdown", report_text(trust->lockdown));
 	json_object_object_add(o, "image", report_text(trust->image));
 	json_object_object_add(o, "rule", report_text(trust->rule->name));

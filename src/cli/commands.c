@@ -20,6 +20,7 @@ const struct command *const commands[] = {
 	&command_dkms,
 	&command_trust,
 	&command_doctor,
+	&command_enroll,
 	&command_hook,
 	&command_sign_file,
 	NULL,

@@ -39,6 +39,7 @@ struct command {
 
 extern const struct command command_dkms;
 extern const struct command command_doctor;
+extern const struct command command_enroll;
 extern const struct command command_genkeys;
 extern const struct command command_hook;
 extern const struct command command_install_certs;

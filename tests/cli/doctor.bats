@@ -13,6 +13,7 @@ setup_file() {
 setup() {
 	start_test
 	start_kernel
+	started_by_shim
 	config CONFIG_MODULE_SIG=y CONFIG_CRYPTO_SHA256=y CONFIG_CRYPTO_SHA512=y CONFIG_LOCK_DOWN_IN_EFI_SECURE_BOOT=y
 	image "$DEBIAN" ec
 	doctor=(doctor "${here[@]}" --efivars "$efi")
@@ -46,13 +47,13 @@ has_steps() {
 	[ "$(jq -r '.modules[].load.errno' <<<"$output")" = EPERM ]
 	[ "$(jq -r .key.key <<<"$output")" = null ]
 	has_steps "^\(umask 077; .*openssl req .*$root/var/lib/dkms/mok.key" \
-		"^kernel-sign sign --root $root -k $V\$" "^mokutil --import $root/var/lib/dkms/mok.pub\$"
+		"^kernel-sign sign --root $root -k $V\$" "^kernel-sign enroll --root $root -k $V\$"
 	ks 0 "${doctor[@]}"
 	says "^kernel +$V: signatures are enforced"
 	says '^key +none: '
 	says "^module +/lib/modules/$V/extra/a.ko: refused, .Loading of unsigned module is rejected.* \(EPERM\)$"
 	says '^modules +0 of 1 will load$'
-	says '^  3\. mokutil'
+	says '^  3\. kernel-sign enroll'
 }
 
 @test "the first step, as it stands there, makes a key that the next one signs with" {
@@ -79,7 +80,7 @@ has_steps() {
 	ks 0 "${doctor[@]}" --json
 	[ "$(jq -r .key.standing <<<"$output")" = 'not trusted' ]
 	[ "$(jq -r '.modules[].load.cause' <<<"$output")" = 'module with unavailable key' ]
-	has_steps "^mokutil --import $root/var/lib/dkms/mok.pub\$"
+	has_steps "^kernel-sign enroll --root $root -k $V\$"
 }
 
 @test "programs that are not there are named in the steps that need them" {
@@ -109,13 +110,46 @@ has_steps() {
 	has_steps '^systemctl reboot$'
 }
 
-@test "a certificate in PEM is made DER for mokutil" {
-	mkdir -p "$root/etc" "$root/keys"
-	cp "$KEYS/rsa.key" "$KEYS/rsa.pem" "$root/keys"
-	printf '%s\n' 'key = /keys/rsa.key' 'cert = /keys/rsa.pem' >"$root/etc/kernel-sign.conf"
+@test "the steps, as they stand there, lead to a module that loads" {
+	local step
 	module extra/a.ko
+	mkdir bin
+	cat >bin/mokutil <<-END
+		#!/bin/bash
+		. "$BATS_TEST_DIRNAME/kernel.bash"
+		KEYS=$PWD efi=\$EFIVARFS_PATH
+		cat "\$2" >mok.der
+		listed mok | variable MokNew "\$SHIM"
+	END
+	chmod +x bin/mokutil
 	ks 0 "${doctor[@]}" --json
-	has_steps '^kernel-sign sign ' "^openssl x509 -in $root/keys/rsa.pem -outform DER -out [^ ]+ && mokutil --import "
+	mapfile -t step < <(steps)
+	[ ${#step[@]} = 3 ]
+	step[2]="${step[2]} --efivars $efi"
+	for step in "${step[@]}"; do
+		PATH=$PWD/bin:$(dirname "$KERNEL_SIGN"):$PATH bash -c "$step" 2>>log
+	done
+	cmp mok.der "$root/var/lib/dkms/mok.pub"
+	ks 0 "${doctor[@]}" --json
+	has_steps '^systemctl reboot$'
+	mv "$efi/MokNew-$SHIM" "$efi/MokListRT-$SHIM"
+	ks 0 "${doctor[@]}"
+	says '^There is nothing to do\.$'
+}
+
+@test "machine owner keys need shim" {
+	dkms_key rsa
+	module extra/a.ko
+	ks 0 sign "${here[@]}"
+	rm "$efi"/SbatLevelRT-*
+	ks 0 "${doctor[@]}" --json
+	has_steps "^shim, which has the machine owner keys, did not start this system: .*, or enrol that in the firmware's db\$"
+	# What enroll finds is the same.
+	ks 1 enroll "${here[@]}" --efivars "$efi"
+	warns 'started this system without shim'
+	config CONFIG_MODULE_SIG=y CONFIG_CRYPTO_SHA256=y CONFIG_CRYPTO_SHA512=y CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY=y
+	ks 0 doctor "${here[@]}" --efivars "$BATS_TEST_TMPDIR/none" --json
+	has_steps '^without UEFI a kernel trusts what it was built with: build it with /var/lib/dkms/mok.pub in CONFIG'
 }
 
 @test "a key that is trusted only signs" {
@@ -255,7 +289,7 @@ has_steps() {
 	sign_by_hand "$tree/extra/b.ko" other sha256
 	ks 0 "${doctor[@]}" --json
 	[ "$(jq -c '[.modules[].load.verdict]' <<<"$output")" = '["refused when enforced","loads"]' ]
-	has_steps "^kernel-sign sign --root $root -k $V /lib/modules/$V/extra/a.ko\$" '^mokutil '
+	has_steps "^kernel-sign sign --root $root -k $V /lib/modules/$V/extra/a.ko\$" '^kernel-sign enroll '
 }
 
 @test "modules of a directory are named" {
@@ -263,10 +297,10 @@ has_steps() {
 	module "$root/built/a.ko"
 	module extra/b.ko
 	ks 0 "${doctor[@]}" --json --dir /built
-	has_steps "^kernel-sign sign --root $root -k $V /built/a.ko\$" '^mokutil '
+	has_steps "^kernel-sign sign --root $root -k $V /built/a.ko\$" '^kernel-sign enroll '
 	in_tree kernel/drivers/c.ko
 	ks 0 "${doctor[@]}" --json --all
-	has_steps "^kernel-sign sign .* /lib/modules/$V/kernel/drivers/c.ko\$" '^mokutil '
+	has_steps "^kernel-sign sign .* /lib/modules/$V/kernel/drivers/c.ko\$" '^kernel-sign enroll '
 }
 
 @test "a key of a type that the kernel has not is not enrolled" {

@@ -81,3 +81,6 @@ config() {
 }
 
 secure_boot() { printf %b "$1" | variable SecureBoot "$GLOBAL"; }
+
+# What shim leaves behind in every boot.
+started_by_shim() { printf 'sbat,1,2024010900\n' | variable SbatLevelRT "$SHIM"; }

@@ -79,6 +79,26 @@ fact() { jq -r ".kernels[].$1" <<<"$output"; }
 	says 'CN=the ec key +db +no \(MokIgnoreDB\)'
 }
 
+@test "whether shim started the system, and can enrol" {
+	image "$DEBIAN"
+	listed rsa | variable MokNew "$SHIM"
+	ks 0 "${trust[@]}" --json
+	[ "$(fact efi) $(fact shim)" = 'yes no' ]
+	ks 0 "${trust[@]}"
+	says '^shim: did not start this system$'
+	started_by_shim
+	ks 0 "${trust[@]}" --json
+	[ "$(fact efi) $(fact shim)" = 'yes yes' ]
+	ks 0 "${trust[@]}"
+	says '^shim: started this system$'
+	ks 0 trust "${here[@]}" --efivars "$BATS_TEST_TMPDIR/none" --json
+	[ "$(fact efi) $(fact shim)" = 'no unknown' ]
+	ks 0 trust "${here[@]}" --efivars "$BATS_TEST_TMPDIR/none"
+	says '^shim: none, as there is no UEFI$'
+	ks 0 trust "${here[@]}"
+	says '^shim: unknown$'
+}
+
 @test "MOK counts under Secure Boot only" {
 	image "$DEBIAN"
 	listed rsa | variable MokListRT "$SHIM"

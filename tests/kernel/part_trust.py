@@ -324,7 +324,8 @@ def judge_doctor(subject, status, said):
     found = {"exit status": status, "log": subject.state.log() in [line["text"] for line in said["log"]],
              "unread": said["log_unread"], "cause": load["cause"], "verdict": load["verdict"],
              "key": said["key"]["key"], "enforced": said["enforced"], "steps": [step_of(step) for step in said["steps"]]}
-    steps = ["openssl", f"kernel-sign sign {said['modules'][0]['path']}", "mokutil" if subject.state.secure else None]
+    steps = ["openssl", f"kernel-sign sign {said['modules'][0]['path']}",
+             "kernel-sign enroll" if subject.state.secure else None]
     wanted = {"exit status": 0, "log": True, "unread": None, "cause": oracle.UNKNOWN.lack, "key": None,
               "verdict": "refused when enforced" if refuses else "taints", "enforced": yes_no(refuses),
               "steps": steps if refuses else []}
@@ -334,7 +335,7 @@ def judge_doctor(subject, status, said):
 def step_of(step):
     """What a step is about; None for words only."""
     command = step["command"]
-    return command and next((word for word in ("openssl", "mokutil") if word in command), command)
+    return command and ("openssl" if "openssl" in command else command)
 
 
 def doubt_doctor(subject, status, said):
