@@ -31,6 +31,21 @@ bool ks_strings_add(struct ks_strings *list, const char *text, struct ks_error *
 	return ks_strings_add_len(list, text, strlen(text), err);
 }
 
+bool ks_strings_print(struct ks_strings *list, struct ks_error *err, const char *fmt, ...)
+{
+	KS_STRING text = NULL;
+	va_list args;
+	int len;
+
+	va_start(args, fmt);
+	len = vasprintf(&text, fmt, args);
+	va_end(args);
+	if (len >= 0)
+		return ks_strings_add(list, text, err);
+	text = NULL;
+	return ks_fail_memory(err);
+}
+
 static int compare_items(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);

@@ -20,6 +20,10 @@ KS_MUST_CHECK bool ks_strings_add_len(struct ks_strings *list, const char *text,
 				      struct ks_error *err);
 KS_MUST_CHECK bool ks_strings_add(struct ks_strings *list, const char *text, struct ks_error *err);
 
+/* The same of what asprintf() makes. */
+KS_MUST_CHECK bool ks_strings_print(struct ks_strings *list, struct ks_error *err, const char *fmt,
+				    ...) KS_PRINTF(3, 4);
+
 /* Sorts by byte value and removes what stands there twice. */
 void ks_strings_sort(struct ks_strings *list);
 

@@ -2,6 +2,7 @@
 #include "cli/enrol_words.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -11,26 +12,6 @@
 #include "base/file.h"
 #include "cli/advice.h"
 #include "core/efivar.h"
-
-/* Takes NEXT, which is the caller's again. */
-static bool add_next(struct enrol_words *words, struct ks_error *err, const char *fmt, ...)
-	KS_PRINTF(3, 4);
-
-static bool add_next(struct enrol_words *words, struct ks_error *err, const char *fmt, ...)
-{
-	KS_STRING step = NULL;
-	va_list args;
-	int n;
-
-	va_start(args, fmt);
-	n = vasprintf(&step, fmt, args);
-	va_end(args);
-	if (n < 0) {
-		step = NULL;
-		return ks_fail_memory(err);
-	}
-	return ks_strings_add(&words->next, step, err);
-}
 
 /* The states */
 
@@ -56,7 +37,8 @@ static bool of_revoked(const struct enrol_subject *s, struct enrol_words *w, str
 					"it was revoked: it is in %s, and mokutil takes none "
 					"that is there",
 					ks_origin_name(origin))) &&
-	       add_next(w, err, "sign with another key, and enrol that one's certificate");
+	       ks_strings_print(&w->next, err,
+				"sign with another key, and enrol that one's certificate");
 }
 
 static bool of_unusable(const struct enrol_subject *s, struct enrol_words *w, struct ks_error *err)
@@ -64,8 +46,9 @@ static bool of_unusable(const struct enrol_subject *s, struct enrol_words *w, st
 	w->failed = true;
 	return ks_string_print(&w->text, err, "%s cannot use a key of that type",
 			       s->trust->version) &&
-	       add_next(w, err,
-			"sign with another one, like RSA of 2048 bits, and enrol its certificate");
+	       ks_strings_print(
+		       &w->next, err,
+		       "sign with another one, like RSA of 2048 bits, and enrol its certificate");
 }
 
 static bool of_no_efi(const struct enrol_subject *s, struct enrol_words *w, struct ks_error *err)
@@ -77,7 +60,8 @@ static bool of_no_efi(const struct enrol_subject *s, struct enrol_words *w, stru
 		       &w->text,
 		       "this machine was not started by UEFI, and has no list to enrol it in",
 		       err) &&
-	       advice_without_mok(s->trust, s->name, &step, err) && add_next(w, err, "%s", step);
+	       advice_without_mok(s->trust, s->name, &step, err) &&
+	       ks_strings_print(&w->next, err, "%s", step);
 }
 
 static bool of_unseen(const struct enrol_subject *s, struct enrol_words *w, struct ks_error *err)
@@ -85,8 +69,9 @@ static bool of_unseen(const struct enrol_subject *s, struct enrol_words *w, stru
 	w->failed = true;
 	return ks_string_print(&w->text, err, "%s has no variables of the firmware to be seen",
 			       s->efivars) &&
-	       add_next(w, err, "mount -t efivarfs efivarfs %s; in a container ask outside of it",
-			s->efivars);
+	       ks_strings_print(&w->next, err,
+				"mount -t efivarfs efivarfs %s; in a container ask outside of it",
+				s->efivars);
 }
 
 static bool of_no_shim(const struct enrol_subject *s, struct enrol_words *w, struct ks_error *err)
@@ -97,9 +82,10 @@ static bool of_no_shim(const struct enrol_subject *s, struct enrol_words *w, str
 		       "UEFI started this system without shim (there is no MokListRT), which "
 		       "alone has a list to enrol it in",
 		       err) &&
-	       add_next(w, err,
-			"let shim start it (Debian's package is shim-signed), and try again%s",
-			s->trust->rule->db == KS_YES ? "; or enrol it in the firmware's db" : "");
+	       ks_strings_print(
+		       &w->next, err,
+		       "let shim start it (Debian's package is shim-signed), and try again%s",
+		       s->trust->rule->db == KS_YES ? "; or enrol it in the firmware's db" : "");
 }
 
 static bool of_enrolled(const struct enrol_subject *s, struct enrol_words *w, struct ks_error *err)
@@ -114,12 +100,13 @@ static bool of_enrolled(const struct enrol_subject *s, struct enrol_words *w, st
 			     item->why ? ")" : ""))
 		return false;
 	if (is_off)
-		return add_next(w, err,
-				"turn Secure Boot on, in the firmware, or by mokutil "
-				"--enable-validation where it is on there: machine owner keys "
-				"count under it only");
-	return add_next(w, err,
-			"kernel-sign trust: by which rule, and what else the kernel trusts");
+		return ks_strings_print(
+			&w->next, err,
+			"turn Secure Boot on, in the firmware, or by mokutil "
+			"--enable-validation where it is on there: machine owner keys "
+			"count under it only");
+	return ks_strings_print(
+		&w->next, err, "kernel-sign trust: by which rule, and what else the kernel trusts");
 }
 
 static bool of_queued(const struct enrol_subject *s, struct enrol_words *w, struct ks_error *err)
@@ -139,7 +126,8 @@ static bool of_in_db(const struct enrol_subject *s, struct enrol_words *w, struc
 			       item->counts == KS_NO ? "which does not count for" :
 						       "and nobody knows whether that counts for",
 			       s->trust->version, item->why ? item->why : "unknown") &&
-	       add_next(w, err, "make another key, sign with that, and enrol its certificate");
+	       ks_strings_print(&w->next, err,
+				"make another key, sign with that, and enrol its certificate");
 }
 
 bool enrol_words_of_state(const struct enrol_subject *s, struct enrol_words *words,
@@ -177,21 +165,22 @@ bool enrol_words_of_boot(const struct enrol_subject *s, const char *password,
 {
 	char shown[3 * EVP_MAX_MD_SIZE];
 
-	return add_next(words, err, "systemctl reboot") &&
-	       add_next(
-		       words, err,
+	return ks_strings_print(&words->next, err, "systemctl reboot") &&
+	       ks_strings_print(
+		       &words->next, err,
 		       "a blue screen asks to \"Press any key to perform MOK management\": press one "
 		       "within ten seconds, or all that is queued is dropped") &&
-	       add_next(words, err,
-			"choose \"Enroll MOK\"; \"View key\" has the fingerprint %s there",
-			fingerprint(s->cert, shown) ? shown : "of the certificate") &&
-	       add_next(words, err,
-			"choose \"Continue\" and \"Yes\", type the password %s, and choose "
-			"\"Reboot\"",
-			password) &&
-	       add_next(words, err,
-			"kernel-sign trust shows it enrolled, and kernel-sign doctor what is left "
-			"to do");
+	       ks_strings_print(&words->next, err,
+				"choose \"Enroll MOK\"; \"View key\" has the fingerprint %s there",
+				fingerprint(s->cert, shown) ? shown : "of the certificate") &&
+	       ks_strings_print(&words->next, err,
+				"choose \"Continue\" and \"Yes\", type the password %s, and choose "
+				"\"Reboot\"",
+				password) &&
+	       ks_strings_print(
+		       &words->next, err,
+		       "kernel-sign trust shows it enrolled, and kernel-sign doctor what is left "
+		       "to do");
 }
 
 /* What mokutil fails for */
@@ -247,32 +236,36 @@ static bool of_full(const struct enrol_subject *s, const struct statvfs *space,
 	uintmax_t left = (uintmax_t)space->f_bavail * space->f_frsize;
 
 	if (dumps)
-		return add_next(w, err,
-				"the firmware has %ju bytes left for variables, and about %zu are "
-				"wanted: remove the %zu records of crashed kernels in "
-				"/sys/fs/pstore, restart, and try again",
-				left, wanted_space(s), dumps);
-	return add_next(w, err,
-			"the firmware has %ju bytes left for variables, and about %zu are wanted: "
-			"restart, which lets firmware tidy up, and try again; ls -lS %s shows what "
-			"takes the space",
-			left, wanted_space(s), s->efivars);
+		return ks_strings_print(
+			&w->next, err,
+			"the firmware has %ju bytes left for variables, and about %zu are "
+			"wanted: remove the %zu records of crashed kernels in "
+			"/sys/fs/pstore, restart, and try again",
+			left, wanted_space(s), dumps);
+	return ks_strings_print(
+		&w->next, err,
+		"the firmware has %ju bytes left for variables, and about %zu are wanted: "
+		"restart, which lets firmware tidy up, and try again; ls -lS %s shows what "
+		"takes the space",
+		left, wanted_space(s), s->efivars);
 }
 
 static bool of_password(const struct mokutil *mokutil, const struct mokutil_end *end,
 			struct enrol_words *w, struct ks_error *err)
 {
 	if (mokutil->root_pw && said(end, "root password hash"))
-		return add_next(
-			w, err,
+		return ks_strings_print(
+			&w->next, err,
 			"mokutil takes root's password in the forms $1$, $2$, $5$ and $6$ of "
 			"/etc/shadow, not yescrypt ($y$) or none: mokutil --generate-hash >FILE, "
 			"and --hash-file FILE");
 	if (mokutil->hash_file)
-		return add_next(w, err, "%s has to be what mokutil --generate-hash prints",
-				mokutil->hash_file);
-	return add_next(w, err,
-			"where nobody can type the password, give --hash-file FILE or --root-pw");
+		return ks_strings_print(&w->next, err,
+					"%s has to be what mokutil --generate-hash prints",
+					mokutil->hash_file);
+	return ks_strings_print(
+		&w->next, err,
+		"where nobody can type the password, give --hash-file FILE or --root-pw");
 }
 
 bool enrol_words_of_failure(const struct enrol_subject *s, const struct mokutil *mokutil,
@@ -287,9 +280,10 @@ bool enrol_words_of_failure(const struct enrol_subject *s, const struct mokutil 
 	    said(end, "Abort"))
 		return of_password(mokutil, end, words, err);
 	if (said(end, "support Secure Boot"))
-		return add_next(words, err,
-				"the firmware has no variable SecureBoot, without which mokutil "
-				"does nothing");
+		return ks_strings_print(
+			&words->next, err,
+			"the firmware has no variable SecureBoot, without which mokutil "
+			"does nothing");
 	if (is_full(s, &space))
 		return of_full(s, &space, words, err);
 	return true;

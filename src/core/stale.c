@@ -39,33 +39,14 @@ static bool read_name(const char *root, const char *file, char **name, struct ks
 	return !len || ks_string_print(name, err, "%.*s", (int)len, (const char *)text.data);
 }
 
-static bool add_path(struct ks_strings *paths, struct ks_error *err, const char *fmt, ...)
-	KS_PRINTF(3, 4);
-
-static bool add_path(struct ks_strings *paths, struct ks_error *err, const char *fmt, ...)
-{
-	KS_STRING path = NULL;
-	va_list args;
-	int len;
-
-	va_start(args, fmt);
-	len = vasprintf(&path, fmt, args);
-	va_end(args);
-	if (len < 0) {
-		path = NULL;
-		return ks_fail_memory(err);
-	}
-	return ks_strings_add(paths, path, err);
-}
-
 static bool add_by_version(const struct ks_kernel *kernel, struct ks_strings *paths,
 			   struct ks_error *err)
 {
-	return add_path(paths, err, "/boot/initrd.img-%s", kernel->version) &&
-	       add_path(paths, err, "/boot/initramfs-%s.img", kernel->version) &&
-	       add_path(paths, err, "/boot/initrd-%s", kernel->version) &&
-	       add_path(paths, err, "%s/initrd", kernel->dir) &&
-	       add_path(paths, err, "%s/initramfs.img", kernel->dir);
+	return ks_strings_print(paths, err, "/boot/initrd.img-%s", kernel->version) &&
+	       ks_strings_print(paths, err, "/boot/initramfs-%s.img", kernel->version) &&
+	       ks_strings_print(paths, err, "/boot/initrd-%s", kernel->version) &&
+	       ks_strings_print(paths, err, "%s/initrd", kernel->dir) &&
+	       ks_strings_print(paths, err, "%s/initramfs.img", kernel->dir);
 }
 
 /* Arch's kernel packages leave their name there, and mkinitcpio names its images after it. */
@@ -77,8 +58,8 @@ static bool add_by_package(const struct search *s, struct ks_strings *paths, str
 	if (!ks_string_print(&file, err, "%s/pkgbase", s->kernel->dir) ||
 	    !read_name(s->load->root, file, &name, err))
 		return false;
-	return !name || (add_path(paths, err, "/boot/initramfs-%s.img", name) &&
-			 add_path(paths, err, "/boot/initramfs-%s-fallback.img", name));
+	return !name || (ks_strings_print(paths, err, "/boot/initramfs-%s.img", name) &&
+			 ks_strings_print(paths, err, "/boot/initramfs-%s-fallback.img", name));
 }
 
 /* Where kernel-install lays what the boot loader specification calls an entry. */
@@ -89,9 +70,9 @@ static bool add_by_machine(const struct search *s, struct ks_strings *paths, str
 
 	if (!read_name(s->load->root, "/etc/machine-id", &id, err))
 		return false;
-	return !id || (add_path(paths, err, "/boot/%s/%s/initrd", id, version) &&
-		       add_path(paths, err, "/efi/%s/%s/initrd", id, version) &&
-		       add_path(paths, err, "/boot/efi/%s/%s/initrd", id, version));
+	return !id || (ks_strings_print(paths, err, "/boot/%s/%s/initrd", id, version) &&
+		       ks_strings_print(paths, err, "/efi/%s/%s/initrd", id, version) &&
+		       ks_strings_print(paths, err, "/boot/efi/%s/%s/initrd", id, version));
 }
 
 /* What is in it */

@@ -28,8 +28,10 @@ static void adding_copies(void **state)
 	assert_ok(ks_strings_add_len(&list, text, 3, &error));
 	assert_ok(ks_strings_add_len(&list, text, 0, &error));
 	assert_ok(ks_strings_add_len(&list, text, 100, &error));
+	assert_ok(ks_strings_print(&list, &error, "%s-%d", text, 7));
 	memset(text, 'x', sizeof(text) - 1);
-	assert_int_equal(list.count, 4);
+	assert_int_equal(list.count, 5);
+	assert_string_equal(list.item[4], "module-7");
 	assert_string_equal(list.item[0], "module");
 	assert_string_equal(list.item[1], "mod");
 	assert_string_equal(list.item[2], "");
