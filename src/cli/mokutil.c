@@ -47,7 +47,7 @@ bool mokutil_is_there(void)
 	return find(path);
 }
 
-/* The certificate as a file that only this process and its child see, under the name NAME_OF. */
+/* The certificate as a file that only this process and its child see, under NAME. */
 static bool put_cert(struct ks_view cert, int *fd, char name[NAME], struct ks_error *err)
 {
 	*fd = memfd_create("certificate", 0);
@@ -176,7 +176,6 @@ static bool run(const char *path, char **argv, struct mokutil_end *end, struct k
 		ok = ks_fail_errno(err, "posix_spawn");
 	} else {
 		ks_fd_close(&mouth);
-		mouth = -1;
 		ok = hear(ear, &end->said, err);
 		while (waitpid(pid, &end->status, 0) < 0)
 			if (errno != EINTR) {

@@ -370,7 +370,7 @@ in_mounts() {
 	local release wanted
 	[ -e /etc/os-release ] || skip "no /etc/os-release here"
 	while IFS='|' read -r release wanted; do
-		printf "$release" >release
+		printf %b "$release" >release
 		in_mounts 'mount --bind release /etc/os-release && PATH=/none "$@"'
 		ended 1
 		warns "does the enrolling; $wanted"
