@@ -164,7 +164,7 @@ static bool run(const char *path, char **argv, struct mokutil_end *end, struct k
 	KS_FD ear = -1;
 	struct calm calm;
 	bool ok = true;
-	pid_t pid;
+	pid_t pid = -1;
 
 	if (pipe2(ends, O_CLOEXEC))
 		return ks_fail_errno(err, "pipe2");
@@ -189,21 +189,26 @@ static bool run(const char *path, char **argv, struct mokutil_end *end, struct k
 
 bool mokutil_import(const struct mokutil *m, struct mokutil_end *end, struct ks_error *err)
 {
+	static char program[] = "mokutil", import[] = "--import", root_pw[] = "--root-pw";
+	static char hash_file[] = "--hash-file";
 	char path[PATH_MAX], name[NAME];
+	char *word[6] = { program, import, name };
+	KS_STRING hash = NULL;
 	KS_FD fd = -1;
-	const char *word[] = { "mokutil", "--import", name, NULL, NULL, NULL };
 	size_t words = 3;
 
 	if (!find(path))
 		return ks_fail(err, KS_ERR_MISSING, "there is no mokutil on the PATH");
+	if (m->hash_file && !ks_string_copy(&hash, m->hash_file, err))
+		return false;
 	if (m->root_pw)
-		word[words++] = "--root-pw";
-	if (m->hash_file) {
-		word[words++] = "--hash-file";
-		word[words++] = m->hash_file;
+		word[words++] = root_pw;
+	if (hash) {
+		word[words++] = hash_file;
+		word[words++] = hash;
 	}
 	return put_cert(m->cert, &fd, name, err) && set_directory(m->efivars, err) &&
-	       (run(path, (char **)(uintptr_t)word, end, err) || ks_at(err, path));
+	       (run(path, word, end, err) || ks_at(err, path));
 }
 
 bool mokutil_end_name(const struct mokutil_end *end, char **text, struct ks_error *err)
