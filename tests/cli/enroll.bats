@@ -2,7 +2,7 @@
 # shellcheck shell=bats
 # SPDX-License-Identifier: MIT
 # kernel-sign enroll: each state told apart, and mokutil called where it helps and nowhere else.  Most tests
-# have a stand-in for mokutil, which notes what it is asked and answers as the real one (0.6.0 and 0.7.2) was
+# have a stand-in for mokutil, which notes what it is asked and answers as the real one (0.6.0) was
 # seen to; those at the end have the real one, if it is there, work on variables in files.
 # shellcheck disable=SC2016 # what the stand-in does is for its own shell
 
