@@ -5,16 +5,26 @@
 
 #include "base/error.h"
 
+struct child {
+	const char *root; /* it starts in "/" there, as if that were the whole system; or NULL */
+	const char *path; /* of the program, inside ROOT */
+	const char *const *argv; /* its name and arguments, NULL at the end */
+	/* Reads from FD what it prints on standard error, to the end; NULL: that goes to ours. */
+	bool (*hear)(void *ctx, int fd, struct ks_error *err);
+	void *ctx;
+};
+
 /*
- * Runs the program PATH with the arguments ARGV, of which the first is its name and the last NULL,
- * and waits for it.  With a ROOT it starts there, in "/", as if ROOT were the whole system; that
- * takes a privilege.  What it prints on standard output goes to our standard error.  It shares
- * our standard input and terminal, our environment, and no signal that is ignored here.
+ * Runs it and waits for it.  It has our standard input, terminal and environment; what it prints on
+ * standard output goes to our standard error, as results are ours.  Signals that are ignored here have
+ * their usual effect there, and those of the keyboard are for it alone as long as it runs; a terminal
+ * is left as it was found.  A ROOT takes a privilege.
  *
- * *STATUS is its exit status, or 128 and the number of the signal that ended it.  An error: it could
- * not be started.
+ * *STATUS is as waitpid() has it.  An error: it could not be started, or HEAR failed.
  */
-KS_MUST_CHECK bool child_run(const char *root, const char *path, const char *const *argv,
-			     int *status, struct ks_error *err);
+KS_MUST_CHECK bool child_run(const struct child *child, int *status, struct ks_error *err);
+
+/* "exit status 255", "signal 2 (Interrupt)"; empty where it ended well.  *TEXT is the caller's. */
+KS_MUST_CHECK bool child_end_name(int status, char **text, struct ks_error *err);
 
 #endif

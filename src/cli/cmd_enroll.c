@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/child.h"
 #include "cli/enrol_words.h"
 #include "cli/key_file.h"
 #include "cli/report.h"
@@ -207,7 +208,7 @@ static bool fail(struct enroll *e, const struct mokutil *mokutil, const struct m
 	KS_STRING how = NULL;
 
 	ks_strings_join(&end->said, said, sizeof(said));
-	if (!mokutil_end_name(end, &how, err) ||
+	if (!child_end_name(end->status, &how, err) ||
 	    !ks_string_print(&e->words.text, err, "%s: mokutil --import%s%s (%s)",
 			     what_became(e, moved), said[0] ? ": " : "", said,
 			     how[0] ? how : "which says that all went well"))

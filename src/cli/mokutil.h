@@ -32,10 +32,6 @@ bool mokutil_is_there(void);
 KS_MUST_CHECK bool mokutil_import(const struct mokutil *mokutil, struct mokutil_end *end,
 				  struct ks_error *err);
 
-/* "exit status 255", "signal 2 (Interrupt)"; empty where it ended well. */
-KS_MUST_CHECK bool mokutil_end_name(const struct mokutil_end *end, char **text,
-				    struct ks_error *err);
-
 void mokutil_end_free(struct mokutil_end *end);
 
 #endif

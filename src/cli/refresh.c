@@ -25,12 +25,13 @@ bool refresh_find(const char *root, const char *version, struct refresh *refresh
 
 static bool run(const char *root, const struct refresh *refresh, struct ks_error *err)
 {
+	struct child child = { .root = root, .path = refresh->path, .argv = refresh->argv };
+	KS_STRING how = NULL;
 	int status;
 
-	if (!child_run(root, refresh->path, refresh->argv, &status, err))
+	if (!child_run(&child, &status, err) || !child_end_name(status, &how, err))
 		return false;
-	return status == 0 ||
-	       ks_fail(err, KS_ERR_SYSTEM, "%s: ended with status %d", refresh->path, status);
+	return !how[0] || ks_fail(err, KS_ERR_SYSTEM, "%s ended with %s", refresh->path, how);
 }
 
 /* '"update-initramfs -u -k V" makes it anew', or that no such program is known. */
