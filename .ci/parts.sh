@@ -291,7 +291,7 @@ part_kernel() {
 	plain
 	export KS_KERNEL_DIR=${KS_KERNEL_DIR:-$scratch/kernel.work}
 	mkdir -p "$KS_KERNEL_DIR"
-	tap_part kernel "$scratch/src/tests/kernel/run" stock containers secureboot trust modprobe own
+	tap_part kernel "$scratch/src/tests/kernel/run" stock containers secureboot trust modprobe own custom
 }
 
 part_dkms() {
