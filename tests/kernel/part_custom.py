@@ -112,7 +112,7 @@ def installed(way, number):
 
 
 def members(package):
-    """{name: mode} of the files in one of either kind."""
+    """{name: (mode, owner)} in one of either kind."""
     unpack = {".deb": ["dpkg-deb", "--fsys-tarfile", package], ".zst": ["zstd", "-qdc", package]}
     status, out, err = judge.run(unpack[judge.suffix(package)])
     if status:
@@ -128,7 +128,7 @@ def judge_packages(way, number):
     """Which packages hold the private key: none of Debian's, Arch's headers, and there it is root's alone."""
     folder, suffix = (CUSTOM, f"-{number}-x86_64.pkg.tar.zst") if way == "arch" else (DEBS, f"-{number}_amd64.deb")
     names = sorted(name for name in os.listdir(folder) if name.endswith(suffix))
-    keys = {name: {os.path.basename(path): mode for path, mode in members(os.path.join(folder, name)).items()
+    keys = {name: {os.path.basename(path): found for path, found in members(os.path.join(folder, name)).items()
                    if os.path.basename(path) in PRIVATE} for name in names}
     faults = [] if len(names) == (2 if way == "arch" else 3) else [f"packages: {names}"]
     for name, found in keys.items():
