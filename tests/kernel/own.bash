@@ -54,7 +54,7 @@ unpack_source() {
 	for folder in drivers/{gpu,net,media,scsi,usb,iio,infiniband,staging} net sound samples; do
 		skip+=("$folder/*.[chS]")
 	done
-	rm -rf --one-file-system "$build/linux-custom" "$tarball.version"
+	rm -rf --one-file-system "$build/linux-custom" "$build"/linux-*.tar*
 	cd "$KS_KERNEL_DIR/debs" || return
 	file=$(archive_download "linux-source-$series")
 	source_unpack "$file" "$series" "$source" "${skip[@]}"
