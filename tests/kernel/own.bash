@@ -26,8 +26,8 @@ mkdir -p "$KS_KERNEL_DIR/debs"
 
 packages=(gcc libc6-dev make flex bison bc libelf-dev libssl-dev openssl perl xz-utils kmod)           # the kernel's
 packages+=(autoconf automake pkgconf libkmod-dev libzstd-dev libxxhash-dev liblzma-dev zlib1g-dev libsmartcols-dev libjson-c-dev)
-packages+=(makepkg pacman-package-manager libarchive-tools file)                # makepkg's
-packages+=(build-essential debhelper rsync cpio python3 libdw-dev zstd)        # and bindeb-pkg's
+packages+=(makepkg pacman-package-manager libarchive-tools file)                              # makepkg's
+packages+=(build-essential debhelper rsync cpio python3 libdw-dev zstd)                      # and bindeb-pkg's
 
 inside() {
 	"$here/inside" "$root" "$@"
