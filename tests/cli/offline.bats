@@ -14,7 +14,7 @@ setup_file() {
 		/^# SIGNING ELSEWHERE/ { inside = 1 }
 		/^# THE LOG/ { exit }
 		inside && /^```/ { block = !block; if (block) n++; next }
-		inside && block { print > (dir "/manual." n) }' "${abs_top_srcdir:-$BATS_TEST_DIRNAME/../..}/man/kernel-sign.8.scd"
+		inside && block { gsub(/\\\\/, "\\"); print > (dir "/manual." n) }' "${abs_top_srcdir:-$BATS_TEST_DIRNAME/../..}/man/kernel-sign.8.scd"
 	grep -q 'pkeyutl -sign .*digest:sha512' "$FIXTURES/manual.2"
 	grep -q 'pkeyutl -sign -rawin' "$FIXTURES/manual.3"
 	grep -q 'cms -sign' "$FIXTURES/manual.4"
