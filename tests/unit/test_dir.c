@@ -187,8 +187,9 @@ static void a_directory_that_may_not_be_read(void **state)
 {
 	(void)state;
 	make_dirs(in_scratch("dir"));
-	assert_int_equal(chmod(in_scratch("dir"), 0711), 0);
+	assert_int_equal(chmod(in_scratch("dir"), 0311), 0);
 	assert_int_equal(run_as_nobody(list_it, NULL), 0);
+	assert_int_equal(chmod(in_scratch("dir"), 0755), 0);
 }
 
 /* --- making --------------------------------------------------------------------------------- */

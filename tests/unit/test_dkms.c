@@ -305,8 +305,9 @@ static void a_tree_that_may_not_be_read(void **state)
 {
 	(void)state;
 	make_dirs(in_scratch(TREE));
-	assert_int_equal(chmod(in_scratch(TREE), 0700), 0);
+	assert_int_equal(chmod(in_scratch(TREE), 0300), 0);
 	assert_int_equal(run_as_nobody(list_packages, NULL), 0);
+	assert_int_equal(chmod(in_scratch(TREE), 0755), 0);
 }
 
 /* --- copies --------------------------------------------------------------------------------- */
@@ -730,6 +731,7 @@ static void a_tree_that_may_not_be_written(void **state)
 	assert_int_equal(run_as_nobody(renew_read_only, &copies), 0);
 	assert_untouched(kept(""), &before);
 	assert_int_equal(count_entries(in_scratch(TREE "/m/1")), 1);
+	assert_int_equal(chmod(in_scratch(TREE "/m/1"), 0755), 0);
 }
 
 static void no_descriptor_is_left_open(void **state)
