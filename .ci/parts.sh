@@ -309,6 +309,14 @@ part_tokens() {
 	tap_part tokens "$scratch/src/tests/tokens/run"
 }
 
+part_packages() {
+	plain
+	make dist
+	export KS_PACKAGES_DIR=${KS_PACKAGES_DIR:-$scratch/packages.work}
+	mkdir -p "$KS_PACKAGES_DIR"
+	KS_PACKAGES_TARBALL=$(echo "$PWD"/kernel-sign-*.tar.xz) tap_part packages "$scratch/src/tests/packages/run"
+}
+
 part_hostile() {
 	plain
 	check hostile TESTS=tests/cli/hostile.bats

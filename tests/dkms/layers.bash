@@ -23,5 +23,5 @@ inside() {
 	local root=$1
 	shift
 	env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C HOME=/root DEBIAN_FRONTEND=noninteractive \
-		chroot "$root" "$@"
+		${http_proxy:+"http_proxy=$http_proxy"} chroot "$root" "$@"
 }
