@@ -104,12 +104,13 @@ lay_keys() {
 	chmod 600 "$root/var/lib/dkms/mok.key" "$root/srv/keys/mok.key"
 }
 
-module_is() { # signed|unsigned, in ROOT
-	local end
-	end=$(tail -c 28 "$2/lib/modules/$kernel/updates/dkms/module.ko" | tr -d '\0')
-	[ "$1" = signed ] && [ "$end" = '~Module signature appended~' ] ||
-		[ "$1" = unsigned ] && [ "$end" != '~Module signature appended~' ]
+# module_is signed|unsigned ROOT
+module_is() {
+	local is=unsigned
+	! has_marker "$2/lib/modules/$kernel/updates/dkms/module.ko" || is=signed
+	[ "$is" = "$1" ]
 }
+has_marker() { [ "$(tail -c 28 "$1" | tr -d '\0')" = '~Module signature appended~' ]; }
 
 # The drop-in that is installed is the one that the program would write, which says so.
 drop_in_is_the_program_s() {
