@@ -125,7 +125,8 @@ gates() {
 
 # What DKMS reads neither fails nor names a program that is not there.
 dkms_is_as_before() {
-	[ ! -e "$1/etc/dkms/one.conf" ] && [ ! -L "$1/etc/dkms/one.conf" ] && [ ! -L "$1/etc/dkms/two.conf" ]
+	[ ! -L "$1/etc/dkms/one.conf" ]
+	[ ! -L "$1/etc/dkms/two.conf" ]
 	[ ! -e "$1/etc/dkms/framework.conf.d/kernel-sign.conf" ] ||
 		inside "$1" bash -ec '. /etc/dkms/framework.conf.d/kernel-sign.conf; [ -z "$sign_file" ]'
 }
