@@ -3,7 +3,7 @@
 #
 # Sourced by the parts: claims in TAP, without numbers, and machines of a suite. $dir and $label are
 # the part's.
-# shellcheck disable=SC2154
+# shellcheck disable=SC2016,SC2034,SC2154 # for shells in there; the parts use what is set here
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=tests/dkms/layers.bash
