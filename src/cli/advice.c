@@ -79,14 +79,17 @@ static bool find_key(struct situation *s, const struct config *config, struct ks
 	return fault.sys != ENOMEM || ((*err = fault), false);
 }
 
-bool situation_find(const struct request *request, const struct ks_kernel *kernel,
-		    const struct ks_trust *trust, struct situation *situation, struct ks_error *err)
+bool situation_find(const struct request *request, const char *efivars,
+		    const struct ks_kernel *kernel, const struct ks_trust *trust,
+		    struct situation *situation, struct ks_error *err)
 {
 	struct config config = { 0 };
 	struct ks_error fault;
 	bool ok;
 
-	*situation = (struct situation){ .request = request, .kernel = kernel, .trust = trust };
+	*situation = (struct situation){
+		.request = request, .efivars = efivars, .kernel = kernel, .trust = trust
+	};
 	ok = config_read(request->root, &config, &fault) ?
 		     find_key(situation, &config, err) :
 		     ks_string_copy(&situation->key_why, fault.text, err);
@@ -169,6 +172,7 @@ void advice_free(struct advice *a)
 {
 	ks_strings_free(&a->signed_anew);
 	ks_strings_free(&a->rebuilt);
+	free(a->refresh);
 }
 
 /* Steps */
@@ -347,12 +351,14 @@ static void enroll_step(const struct situation *s, struct steps *steps)
 {
 	static const char then[] = "asks for a password, which MokManager (a blue screen, \"Enroll "
 				   "MOK\") wants to have at the next start";
+	const char *const efivars[] = { "--efivars", s->efivars, NULL };
 	char *command = NULL;
 	KS_STRING why = NULL;
 	KS_BUF line = { 0 };
 
 	steps->ok = steps->ok && needing("mokutil", then, &why, steps->err) &&
 		    add_verb(&line, "enroll", s, steps->err) &&
+		    (!s->efivars || shell_words(&line, efivars, steps->err)) &&
 		    ks_buf_append(&line, "", 1, steps->err) &&
 		    ks_string_copy(&command, (const char *)line.data, steps->err);
 	add_step(steps, command, why ? why : "");
@@ -372,7 +378,10 @@ bool advice_without_mok(const struct ks_trust *trust, const char *cert, char **t
 {
 	const char *before, *after;
 
-	if (trust->is_forced) {
+	if (trust->module_sig == KS_NO || trust->enforced == KS_NO) {
+		before = "this kernel loads modules whoever signed them; others may want ";
+		after = "";
+	} else if (trust->is_forced) {
 		before = "the kernel's build demands signatures: build it with ";
 		after = trust->rule->db == KS_YES ? in_kernel_or_db : in_kernel;
 	} else if (trust->efi == KS_NO) {
@@ -444,7 +453,7 @@ static void refresh_step(const struct advice *a, const struct situation *s, stru
 
 	if (!a->refresh)
 		return;
-	if (refresh_find(s->request->root, s->kernel->version, &refresh))
+	if (refresh_find(s->request->root, s->kernel->version, a->refresh, &refresh))
 		add_inside(steps, s->request->root,
 			   "so that the initramfs has no old copies of modules", refresh.argv);
 	else

@@ -11,12 +11,13 @@ struct situation {
 	const struct request *request;
 	const struct ks_kernel *kernel;
 	const struct ks_trust *trust;
-	char *key, *cert; /* files; NULL where there is no key */
-	const char *root; /* both are inside it, or NULL */
-	bool is_keyless;  /* none is anywhere, so that one may be made */
-	char *key_why;	  /* what named it; without a key, why there is none */
-	char *hash;	  /* that it would sign with */
-	X509 *x509;	  /* NULL where it cannot be read */
+	const char *efivars; /* that TRUST was found by, where somebody named them; else NULL */
+	char *key, *cert;    /* files; NULL where there is no key */
+	const char *root;    /* both are inside it, or NULL */
+	bool is_keyless;     /* none is anywhere, so that one may be made */
+	char *key_why;	     /* what named it; without a key, why there is none */
+	char *hash;	     /* that it would sign with */
+	X509 *x509;	     /* NULL where it cannot be read */
 	enum ks_standing standing;
 	const char *standing_why; /* or NULL */
 };
@@ -27,9 +28,9 @@ struct situation {
  * Borrows all that it is given.  A key or certificate that cannot be read is part of the answer; it
  * fails only for want of memory.
  */
-KS_MUST_CHECK bool situation_find(const struct request *request, const struct ks_kernel *kernel,
-				  const struct ks_trust *trust, struct situation *situation,
-				  struct ks_error *err);
+KS_MUST_CHECK bool situation_find(const struct request *request, const char *efivars,
+				  const struct ks_kernel *kernel, const struct ks_trust *trust,
+				  struct situation *situation, struct ks_error *err);
 
 void situation_free(struct situation *situation);
 
@@ -39,7 +40,7 @@ struct advice {
 	bool trust;		       /* the key's certificate, by the kernel */
 	bool other_hash;	       /* the digest at hand is none that the kernel can check */
 	bool newer;		       /* a file that somebody revoked */
-	bool refresh;		       /* the initramfs has old copies */
+	char *refresh;		       /* an initramfs that has old copies, or will have; or NULL */
 	bool gate;		       /* DKMS installs without looking */
 	bool privilege;		       /* what an ordinary user cannot see */
 	struct ks_strings signed_anew; /* paths, as commands name them */

@@ -27,12 +27,14 @@ static void keep_calm(struct calm *calm)
 
 	sigaction(SIGINT, &ignore, &calm->interrupt);
 	sigaction(SIGQUIT, &ignore, &calm->quit);
-	calm->is_terminal = tcgetattr(STDIN_FILENO, &calm->terminal) == 0;
+	/* One in the background that touches the terminal is stopped for that. */
+	calm->is_terminal = tcgetpgrp(STDIN_FILENO) == getpgrp() &&
+			    tcgetattr(STDIN_FILENO, &calm->terminal) == 0;
 }
 
 static void end_calm(const struct calm *calm)
 {
-	if (calm->is_terminal)
+	if (calm->is_terminal && tcgetpgrp(STDIN_FILENO) == getpgrp())
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &calm->terminal);
 	sigaction(SIGINT, &calm->interrupt, NULL);
 	sigaction(SIGQUIT, &calm->quit, NULL);
@@ -61,32 +63,52 @@ static bool open_tube(struct tube *t, struct ks_error *err)
 	return true;
 }
 
-/* In the child: never returns.  REPORT is closed by a program that starts, and else gets errno. */
+/* What kept it from starting. */
+struct fault {
+	int number; /* errno; 0 where it did start */
+	bool in_root;
+};
+
+static bool set_streams(const struct child *child, int errors)
+{
+	int nothing = child->asks ? -1 : open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	return (child->asks || (nothing >= 0 && dup2(nothing, STDIN_FILENO) >= 0)) &&
+	       dup2(STDERR_FILENO, STDOUT_FILENO) >= 0 &&
+	       (errors < 0 || dup2(errors, STDERR_FILENO) >= 0);
+}
+
+/* In the child: never returns.  REPORT is closed by a program that starts, and else gets the fault. */
 static void become(const struct child *child, const struct calm *calm, int errors, int report)
 {
-	sigaction(SIGINT, &calm->interrupt, NULL);
-	sigaction(SIGQUIT, &calm->quit, NULL);
+	struct fault fault = { .in_root = false };
+
+	if (child->asks) {
+		sigaction(SIGINT, &calm->interrupt, NULL);
+		sigaction(SIGQUIT, &calm->quit, NULL);
+	}
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGXFSZ, SIG_DFL);
-	if (dup2(STDERR_FILENO, STDOUT_FILENO) >= 0 &&
-	    (errors < 0 || dup2(errors, STDERR_FILENO) >= 0) &&
-	    (!child->root || (chroot(child->root) == 0 && chdir("/") == 0)))
-		execv(child->path, (char *const *)child->argv);
-	while (write(report, &errno, sizeof(errno)) < 0 && errno == EINTR)
+	if (set_streams(child, errors)) {
+		fault.in_root = child->root && (chroot(child->root) || chdir("/"));
+		if (!fault.in_root)
+			execv(child->path, (char *const *)child->argv);
+	}
+	fault.number = errno;
+	while (write(report, &fault, sizeof(fault)) < 0 && errno == EINTR)
 		;
 	_exit(NOT_STARTED);
 }
 
-/* What kept it from starting; 0 where it did. */
-static int read_fault(int fd)
+static struct fault read_fault(int fd)
 {
-	int fault = 0;
+	struct fault fault;
 	ssize_t got;
 
 	do
 		got = read(fd, &fault, sizeof(fault));
 	while (got < 0 && errno == EINTR);
-	return got == (ssize_t)sizeof(fault) ? fault : 0;
+	return got == (ssize_t)sizeof(fault) ? fault : (struct fault){ .number = 0 };
 }
 
 static bool wait_for(pid_t pid, int *status, struct ks_error *err)
@@ -103,8 +125,8 @@ static bool run(const struct child *child, const struct calm *calm, int *status,
 	TUBE errors = { -1, -1 };
 	TUBE report = { -1, -1 };
 	struct ks_error ignored;
+	struct fault fault;
 	bool ok = true;
-	int fault;
 	pid_t pid;
 
 	if (!open_tube(&report, err) || (child->hear && !open_tube(&errors, err)))
@@ -117,24 +139,28 @@ static bool run(const struct child *child, const struct calm *calm, int *status,
 	ks_fd_close(&report.to);
 	ks_fd_close(&errors.to);
 	fault = read_fault(report.from);
-	if (!fault && child->hear)
+	if (!fault.number && child->hear)
 		ok = child->hear(child->ctx, errors.from, err);
 	ks_fd_close(&errors.from);
 	if (!wait_for(pid, status, ok ? err : &ignored) || !ok)
 		return false;
-	errno = fault;
-	return !fault || ks_fail_errno(err, "cannot be started");
+	errno = fault.number;
+	return !fault.number ||
+	       (fault.in_root ? ks_fail_errno_at(err, child->root, "chroot") :
+				ks_fail_errno_at(err, child->path, "cannot be started"));
 }
 
 bool child_run(const struct child *child, int *status, struct ks_error *err)
 {
-	struct calm calm;
+	struct calm calm = { .is_terminal = false };
 	bool ok;
 
-	keep_calm(&calm);
+	if (child->asks)
+		keep_calm(&calm);
 	ok = run(child, &calm, status, err);
-	end_calm(&calm);
-	return ok || ks_at(err, child->path);
+	if (child->asks)
+		end_calm(&calm);
+	return ok;
 }
 
 bool child_end_name(int status, char **text, struct ks_error *err)

@@ -9,16 +9,20 @@ struct child {
 	const char *root; /* it starts in "/" there, as if that were the whole system; or NULL */
 	const char *path; /* of the program, inside ROOT */
 	const char *const *argv; /* its name and arguments, NULL at the end */
+	/*
+	 * It may ask whoever sits at the terminal: it has our standard input, the signals of the
+	 * keyboard are for it alone, and the terminal is left as it was found.  Else it reads nothing.
+	 */
+	bool asks;
 	/* Reads from FD what it prints on standard error, to the end; NULL: that goes to ours. */
 	bool (*hear)(void *ctx, int fd, struct ks_error *err);
 	void *ctx;
 };
 
 /*
- * Runs it and waits for it.  It has our standard input, terminal and environment; what it prints on
- * standard output goes to our standard error, as results are ours.  Signals that are ignored here have
- * their usual effect there, and those of the keyboard are for it alone as long as it runs; a terminal
- * is left as it was found.  A ROOT takes a privilege.
+ * Runs it and waits for it.  It has our environment; what it prints on standard output goes to our
+ * standard error, as results are ours.  SIGPIPE and SIGXFSZ, which are ignored here, have their usual
+ * effect there.  A ROOT takes a privilege.
  *
  * *STATUS is as waitpid() has it.  An error: it could not be started, or HEAR failed.
  */

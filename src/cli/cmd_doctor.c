@@ -262,6 +262,15 @@ static void tell_initramfs(const struct doctor *d, const struct ks_stale_image *
 			    image->outdated.item[i]);
 }
 
+/* One that has old copies, or will have when modules are signed; NULL where there is none. */
+static const char *find_old(const struct doctor *d, const struct ks_stale *stale)
+{
+	for (size_t i = 0; i < stale->count; i++)
+		if (stale->image[i].outdated.count || (stale->image[i].copies && d->advice.sign))
+			return stale->image[i].path;
+	return NULL;
+}
+
 static void look_at_initramfs(struct doctor *d)
 {
 	const struct ks_kernel *kernel = d->situation->kernel;
@@ -269,6 +278,7 @@ static void look_at_initramfs(struct doctor *d)
 	struct json_object *list = json_object_new_array();
 	KS_STALE stale = { 0 };
 	struct ks_error err;
+	const char *old;
 
 	if (!ks_stale_find(kernel, &load, &d->paths, &stale, &err))
 		report_error(&err);
@@ -276,8 +286,9 @@ static void look_at_initramfs(struct doctor *d)
 		tell_initramfs(d, &stale.image[i]);
 	refresh_add_json(list, d->look->request.root, kernel->version, &stale);
 	put(d, "initramfs", list);
-	d->advice.refresh =
-		ks_stale_outdated(&stale) || (ks_stale_copies(&stale) && d->advice.sign);
+	old = find_old(d, &stale);
+	if (old && !ks_string_copy(&d->advice.refresh, old, &err))
+		report_error(&err);
 }
 
 /* What to do */
@@ -373,7 +384,7 @@ static int examine_kernel(struct doctor *d, const char *version)
 
 	if (!request_find_kernel(&look->request, version, &kernel, &err) ||
 	    !request_find_trust(&look->request, look->efivars, &kernel, &trust, &err) ||
-	    !situation_find(&look->request, &kernel, &trust, &situation, &err)) {
+	    !situation_find(&look->request, look->efivars, &kernel, &trust, &situation, &err)) {
 		report_error(&err);
 		return STATUS_FAILED;
 	}

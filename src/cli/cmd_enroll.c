@@ -151,19 +151,23 @@ static size_t count_queued(const struct ks_trust *trust)
 static void warn_worth(const struct enroll *e)
 {
 	const struct ks_enrolment *n = &e->enrolment;
+	const char *why = enrol_words_why(&e->trust, n->why);
 	size_t others = count_queued(&e->trust);
 
 	if (others)
 		report_warning("warning: %zu certificate%s in MokNew before: the new password is "
 			       "theirs too",
 			       others, others == 1 ? " was" : "s were");
+	if (e->trust.module_sig == KS_NO)
+		report_warning("warning: %s checks no signatures of modules: it needs no key",
+			       e->trust.version);
 	if (n->counts == KS_YES)
 		return;
-	report_warning(
-		"warning: %s: %s %s%s%s%s", e->name,
-		n->counts == KS_NO ? "once enrolled, it will still not count for" :
-				     "nobody knows whether it will count, once enrolled, for",
-		e->trust.version, n->why ? " (" : "", n->why ? n->why : "", n->why ? ")" : "");
+	report_warning("warning: %s: %s %s%s%s%s", e->name,
+		       n->counts == KS_NO ?
+			       "once enrolled, it will still not count for" :
+			       "nobody knows whether it will count, once enrolled, for",
+		       e->trust.version, why ? " (" : "", why ? why : "", why ? ")" : "");
 }
 
 static bool succeed(struct enroll *e, struct ks_error *err)
@@ -213,12 +217,22 @@ static bool fail(struct enroll *e, const struct mokutil *mokutil, const struct m
 			     what_became(e, moved), said[0] ? ": " : "", said,
 			     how[0] ? how : "which says that all went well"))
 		return false;
+	if (moved)
+		e->action = "in doubt";
 	return moved ? fail_with(e,
 				 e->enrolment.state == KS_ENROLMENT_LEAVING ?
 					 NULL :
+				 count_queued(&e->trust) ?
+					 "mokutil --revoke-import, which drops the others that are "
+					 "queued, too, and try again" :
 					 "mokutil --revoke-import, and try again",
 				 err) :
-		       fail_with(e, NULL, err) &&
+		       fail_with(e,
+				 how[0] ? NULL :
+				 e->enrolment.state == KS_ENROLMENT_LEAVING ?
+					  "mokutil --list-delete shows what is to be removed" :
+					  "mokutil --list-new shows what is queued",
+				 err) &&
 			       enrol_words_of_failure(&s, mokutil, end, &e->words, err);
 }
 

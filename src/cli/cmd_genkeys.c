@@ -528,7 +528,7 @@ static int run_genkeys(void *ctx, int operands, char **operand)
 static const struct option_row options[] = {
 	{ 'c', "config", "FILE",
 	  "a kernel config, or a pattern; may be repeated (default: "
-	  "../config of the key store, or ./config)",
+	  "./config, or ../config of the key store)",
 	  OPTION_LIST, offsetof(ARGS, configs) },
 	{ 'r', "refresh", "PERIOD",
 	  "make a new key when the old one is so old: 30d, '2 weeks', "

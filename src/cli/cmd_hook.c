@@ -12,18 +12,18 @@ struct hook_args {
 	bool update_initramfs;
 };
 
+/* False, reported, where something is wrong with the configuration; *MODE is what it says all the same. */
 static bool read_mode(const char *root, enum hook_mode *mode)
 {
 	struct config config = { 0 };
 	struct ks_error err;
+	bool ok = config_read(root, &config, &err);
 
-	if (!config_read(root, &config, &err)) {
+	if (!ok)
 		report_error(&err);
-		return false;
-	}
 	*mode = config.hook;
 	config_free(&config);
-	return true;
+	return ok;
 }
 
 static int run_hook(void *ctx, int operands, char **operand)
@@ -41,7 +41,9 @@ static int run_hook(void *ctx, int operands, char **operand)
 	}
 	/* Whoever installs a kernel may not be there to be asked, and must not have to wait. */
 	pin_ask_nobody();
-	if (!read_mode(args->root, &mode) || mode == HOOK_OFF)
+	if (!read_mode(args->root, &mode))
+		return mode == HOOK_FAIL ? STATUS_FAILED : STATUS_DONE;
+	if (mode == HOOK_OFF)
 		return STATUS_DONE;
 	status = sign_or_unsign(&sign, false, 0, NULL);
 	return mode == HOOK_FAIL || status == STATUS_USAGE ? status : STATUS_DONE;

@@ -159,8 +159,13 @@ static bool refresh(const struct run *run, struct ks_error *err)
 {
 	const struct sign_args *args = run->args;
 
-	return args->dry_run || !run->settled.count || (!run->changed && !args->update_initramfs) ||
-	       refresh_images(&args->request, run->kernel, &run->settled, args->update_initramfs,
+	/* A hook has others behind it that make the initramfs, unless it is told otherwise. */
+	if (!run->settled.count || (!args->update_initramfs && (!run->changed || args->brief)))
+		return true;
+	if (args->dry_run)
+		return !args->update_initramfs || run->initramfs || args->request.quiet ||
+		       refresh_foresee(&args->request, run->kernel, &run->settled, err);
+	return refresh_images(&args->request, run->kernel, &run->settled, args->update_initramfs,
 			      run->initramfs, err);
 }
 

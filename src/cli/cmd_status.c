@@ -322,8 +322,7 @@ static void kernel_done(void *ctx, const struct ks_kernel *kernel, const struct 
 	const struct request *request = &run->args->look.request;
 	struct ks_error err;
 
-	if (request->dir || (request->quiet && !request->json) ||
-	    look_at_initramfs(run, kernel, modules, &err))
+	if ((request->quiet && !request->json) || look_at_initramfs(run, kernel, modules, &err))
 		return;
 	report_error(&err);
 }

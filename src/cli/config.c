@@ -101,19 +101,23 @@ static bool read_line(char *line, size_t number, struct config *config, struct k
 	return set(setting, config, value, number, err);
 }
 
+/* To the end, whatever is wrong with a line; the error is the first's. */
 static bool read_lines(char *text, struct config *config, struct ks_error *err)
 {
+	struct ks_error ignored;
+	bool ok = true;
+
 	for (size_t number = 1; text; number++) {
 		char *line = strsep(&text, "\n");
 
-		if (!read_line(line, number, config, err))
-			return false;
+		ok &= read_line(line, number, config, ok ? err : &ignored);
 	}
-	return true;
+	return ok;
 }
 
 bool config_read(const char *root, struct config *config, struct ks_error *err)
 {
+	enum hook_mode hook;
 	KS_BUF text = { 0 };
 	struct stat st;
 
@@ -126,7 +130,9 @@ bool config_read(const char *root, struct config *config, struct ks_error *err)
 	}
 	if (ks_buf_append(&text, "", 1, err) && read_lines((char *)text.data, config, err))
 		return true;
+	hook = config->hook;
 	config_free(config);
+	config->hook = hook;
 	return ks_at(err, CONFIG_PATH);
 }
 

@@ -22,7 +22,10 @@ struct config {
 	enum hook_mode hook;
 };
 
-/* No file is an empty configuration; a name that is not known, or without a value, an error. */
+/*
+ * No file is an empty configuration; a name that is not known, or without a value, an error.  Then
+ * CONFIG has nothing but what the other lines say of kernel-hook.
+ */
 KS_MUST_CHECK bool config_read(const char *root, struct config *config, struct ks_error *err);
 
 void config_free(struct config *config);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/enrol_words.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/dir.h"
 #include "base/file.h"
@@ -27,16 +29,20 @@ static bool of_trusted(const struct enrol_subject *s, struct enrol_words *w, str
 
 static bool of_revoked(const struct enrol_subject *s, struct enrol_words *w, struct ks_error *err)
 {
-	enum ks_origin origin = s->enrolment->item->origin;
+	const struct ks_trusted *item = s->enrolment->item;
 
 	w->failed = true;
-	return (origin == KS_ORIGIN_REVOKED ?
+	return (!item ? ks_string_copy(
+				&w->text,
+				"it was revoked: a hash of it is in dbx, MOKX or the kernel's .blacklist",
+				err) :
+		item->origin == KS_ORIGIN_REVOKED ?
 			ks_string_print(&w->text, err, "it was revoked: %s has it built in as such",
 					s->trust->version) :
 			ks_string_print(&w->text, err,
 					"it was revoked: it is in %s, and mokutil takes none "
 					"that is there",
-					ks_origin_name(origin))) &&
+					ks_origin_name(item->origin))) &&
 	       ks_strings_print(&w->next, err,
 				"sign with another key, and enrol that one's certificate");
 }
@@ -53,13 +59,19 @@ static bool of_unusable(const struct enrol_subject *s, struct enrol_words *w, st
 
 static bool of_no_efi(const struct enrol_subject *s, struct enrol_words *w, struct ks_error *err)
 {
+	bool is_own = strcmp(s->efivars, KS_EFIVARS) == 0;
 	KS_STRING step = NULL;
 
 	w->failed = true;
-	return ks_string_copy(
-		       &w->text,
-		       "this machine was not started by UEFI, and has no list to enrol it in",
-		       err) &&
+	return (is_own ? ks_string_copy(&w->text,
+					"this machine was not started by UEFI, and has no list to "
+					"enrol it in",
+					err) :
+			 ks_string_print(
+				 &w->text, err,
+				 "%s is not there, as on a machine without UEFI, which has no "
+				 "list to enrol it in",
+				 s->efivars)) &&
 	       advice_without_mok(s->trust, s->name, &step, err) &&
 	       ks_strings_print(&w->next, err, "%s", step);
 }
@@ -69,9 +81,12 @@ static bool of_unseen(const struct enrol_subject *s, struct enrol_words *w, stru
 	w->failed = true;
 	return ks_string_print(&w->text, err, "%s has no variables of the firmware to be seen",
 			       s->efivars) &&
-	       ks_strings_print(&w->next, err,
+	       (geteuid() != 0 && access(s->efivars, R_OK | X_OK) && errno == EACCES ?
+			ks_strings_print(&w->next, err, "ask as root") :
+			ks_strings_print(
+				&w->next, err,
 				"mount -t efivarfs efivarfs %s; in a container ask outside of it",
-				s->efivars);
+				s->efivars));
 }
 
 static bool of_no_shim(const struct enrol_subject *s, struct enrol_words *w, struct ks_error *err)
@@ -88,16 +103,21 @@ static bool of_no_shim(const struct enrol_subject *s, struct enrol_words *w, str
 		       s->trust->rule->db == KS_YES ? "; or enrol it in the firmware's db" : "");
 }
 
+const char *enrol_words_why(const struct ks_trust *trust, const char *why)
+{
+	return why && strcmp(why, "rule") == 0 ? trust->rule_why : why;
+}
+
 static bool of_enrolled(const struct enrol_subject *s, struct enrol_words *w, struct ks_error *err)
 {
 	const struct ks_trusted *item = s->enrolment->item;
 	bool is_off = item->counts == KS_NO && s->trust->secure_boot == KS_NO;
+	const char *why = enrol_words_why(s->trust, item->why);
 
 	if (!ks_string_print(&w->text, err, "it is enrolled already (MokListRT), %s %s%s%s%s",
 			     item->counts == KS_NO ? "but does not count for" :
 						     "and nobody knows whether it counts for",
-			     s->trust->version, item->why ? " (" : "", item->why ? item->why : "",
-			     item->why ? ")" : ""))
+			     s->trust->version, why ? " (" : "", why ? why : "", why ? ")" : ""))
 		return false;
 	if (is_off)
 		return ks_strings_print(
@@ -118,6 +138,7 @@ static bool of_queued(const struct enrol_subject *s, struct enrol_words *w, stru
 static bool of_in_db(const struct enrol_subject *s, struct enrol_words *w, struct ks_error *err)
 {
 	const struct ks_trusted *item = s->enrolment->item;
+	const char *why = enrol_words_why(s->trust, item->why);
 
 	w->failed = true;
 	return ks_string_print(&w->text, err,
@@ -125,7 +146,7 @@ static bool of_in_db(const struct enrol_subject *s, struct enrol_words *w, struc
 			       "that is there",
 			       item->counts == KS_NO ? "which does not count for" :
 						       "and nobody knows whether that counts for",
-			       s->trust->version, item->why ? item->why : "unknown") &&
+			       s->trust->version, why ? why : "unknown") &&
 	       ks_strings_print(&w->next, err,
 				"make another key, sign with that, and enrol its certificate");
 }

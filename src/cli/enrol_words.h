@@ -27,6 +27,9 @@ struct enrol_words {
 KS_MUST_CHECK bool enrol_words_of_state(const struct enrol_subject *s, struct enrol_words *words,
 					struct ks_error *err);
 
+/* WHY a certificate counts or does not (see ks_trusted), for somebody who sees no rule. */
+const char *enrol_words_why(const struct ks_trust *trust, const char *why);
+
 /* Adds what is to be done at the next boot; PASSWORD says which one MokManager asks for. */
 KS_MUST_CHECK bool enrol_words_of_boot(const struct enrol_subject *s, const char *password,
 				       struct enrol_words *words, struct ks_error *err);

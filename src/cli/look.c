@@ -78,7 +78,8 @@ static bool find_kernel(struct run *run)
 	    (run->args->predicts &&
 	     (!request_find_trust(request, run->args->efivars, kernel, &run->trust, &err) ||
 	      !ks_loader_find(kernel, &run->load, &run->trust, &run->loader, &err) ||
-	      !situation_find(request, kernel, &run->trust, &run->situation, &err)))) {
+	      !situation_find(request, run->args->efivars, kernel, &run->trust, &run->situation,
+			      &err)))) {
 		report_error(&err);
 		return false;
 	}

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/place.h"
@@ -22,13 +23,15 @@ enum {
 static bool find(char path[PATH_MAX])
 {
 	const char *entry = getenv("PATH");
+	struct stat st;
 
 	for (size_t len; entry && *entry; entry += len + (entry[len] == ':')) {
 		int n;
 
 		len = strcspn(entry, ":");
 		n = snprintf(path, PATH_MAX, "%.*s/mokutil", (int)len, entry);
-		if (*entry == '/' && n > 0 && n < PATH_MAX && access(path, X_OK) == 0)
+		if (*entry == '/' && n > 0 && n < PATH_MAX && stat(path, &st) == 0 &&
+		    S_ISREG(st.st_mode) && access(path, X_OK) == 0)
 			return true;
 	}
 	return false;
@@ -104,7 +107,9 @@ bool mokutil_import(const struct mokutil *m, struct mokutil_end *end, struct ks_
 {
 	char path[PATH_MAX], name[NAME];
 	const char *word[6] = { "mokutil", "--import", name };
-	struct child child = { .path = path, .argv = word, .hear = hear, .ctx = &end->said };
+	struct child child = {
+		.path = path, .argv = word, .asks = true, .hear = hear, .ctx = &end->said
+	};
 	KS_FD fd = -1;
 	size_t words = 3;
 

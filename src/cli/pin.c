@@ -141,11 +141,14 @@ static bool read_credential(struct ks_error *err)
 
 static bool refuse(struct ks_error *err)
 {
+	if (pin.alone)
+		return ks_fail(err, KS_ERR_KEY,
+			       "its passphrase or PIN is taken from " VARIABLE
+			       " or the credential " CREDENTIAL);
 	return ks_fail(err, KS_ERR_KEY,
 		       "its passphrase or PIN is taken from %s" VARIABLE
-		       ", the credential " CREDENTIAL "%s",
-		       pin.options && !pin.alone ? "--pin-file, --pin-fd, " : "",
-		       pin.alone ? "" : " or a terminal");
+		       ", the credential " CREDENTIAL " or a terminal",
+		       pin.options ? "--pin-file, --pin-fd, " : "");
 }
 
 static bool ask(const char *key, struct ks_error *err)

@@ -7,14 +7,19 @@
 #include "cli/request.h"
 #include "core/stale.h"
 
-/* The command of a system that makes the initramfs of one of its kernels anew. */
+/* The command of a system that makes one of its initramfs images anew. */
 struct refresh {
 	const char *path;    /* of the program, inside the root */
 	const char *argv[5]; /* NULL at its end */
 };
 
-/* The first that the system in ROOT has of those known; false where it has none.  Borrows VERSION. */
-bool refresh_find(const char *root, const char *version, struct refresh *refresh);
+/*
+ * What makes IMAGE, of kernel VERSION, on the system in ROOT: where it is Debian's, update-initramfs;
+ * where it is named after a package, mkinitcpio; else dracut.  False where that is not there.  REFRESH
+ * borrows VERSION and IMAGE.
+ */
+bool refresh_find(const char *root, const char *version, const char *image,
+		  struct refresh *refresh);
 
 /*
  * What there is to say of IMAGE, of kernel VERSION in ROOT, and the command that makes it anew, in one
@@ -36,5 +41,9 @@ void refresh_add_json(struct json_object *list, const char *root, const char *ve
 KS_MUST_CHECK bool refresh_images(const struct request *request, const struct ks_kernel *kernel,
 				  const struct ks_strings *modules, bool update,
 				  struct json_object *list, struct ks_error *err);
+
+/* Says, of a run that changes nothing, which images with copies of MODULES would be made anew, and how. */
+KS_MUST_CHECK bool refresh_foresee(const struct request *request, const struct ks_kernel *kernel,
+				   const struct ks_strings *modules, struct ks_error *err);
 
 #endif

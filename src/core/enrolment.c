@@ -94,7 +94,8 @@ struct ks_enrolment ks_enrolment_find(const struct ks_trust *trust, X509 *cert)
 		return e;
 	}
 	e.item = revoked(trust, cert);
-	if (e.item) {
+	/* By a hash of it, which is no item, where the reason is that. */
+	if (e.item || (e.why && strcmp(e.why, "refused") == 0)) {
 		e.state = KS_ENROLMENT_REVOKED;
 		return e;
 	}

@@ -2,7 +2,6 @@
 #include "core/stale.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,11 +13,17 @@ enum {
 	SMALL_LIMIT = 4096,	 /* bytes, of pkgbase and machine-id */
 };
 
+/* The last copy of a module. */
+struct copy {
+	bool is_there;
+	struct ks_buf data; /* as it stands in the archive */
+};
+
 struct search {
 	const struct ks_kernel *kernel;
 	const struct ks_load *load;
 	const struct ks_strings *modules;
-	struct ks_stale_image *image; /* in hand */
+	struct copy *copy; /* by module */
 };
 
 /* Where they are */
@@ -122,65 +127,124 @@ static bool is_outdated(const struct search *s, const char *installed, struct ks
 	       memcmp(plain.data, module.content.data, plain.len) != 0;
 }
 
-static bool compare(void *ctx, const char *path, struct ks_view content, struct ks_error *err)
+/* Nothing is compared yet: an image may have as many copies of one name as it likes. */
+static bool keep(void *ctx, const char *path, struct ks_view content, struct ks_error *err)
 {
 	const struct search *s = ctx;
 	const char *name = below_kernel(s, path);
 
 	for (size_t i = 0; name && i < s->modules->count; i++) {
-		const char *installed = s->modules->item[i];
-		const char *other = below_kernel(s, installed);
+		const char *other = below_kernel(s, s->modules->item[i]);
 
 		if (!other || !is_same_module(name, other))
 			continue;
-		s->image->copies++;
-		if (is_outdated(s, installed, content) &&
-		    !ks_strings_add(&s->image->outdated, installed, err))
+		s->copy[i].is_there = true;
+		s->copy[i].data.len = 0;
+		if (!ks_buf_append(&s->copy[i].data, content.data, content.len, err))
 			return false;
 	}
 	return true;
 }
 
-static bool read_image(struct search *s, struct ks_error *err)
+static bool compare(const struct search *s, struct ks_stale_image *image, struct ks_error *err)
 {
-	KS_BULK file = { 0 };
-	struct stat st;
+	for (size_t i = 0; i < s->modules->count; i++) {
+		const char *installed = s->modules->item[i];
 
-	if (ks_file_read_path(s->load->root, s->image->path, IMAGE_LIMIT, &file, &st, err) &&
-	    ks_initramfs_modules(ks_buf_view(&file), s->load->max_size, compare, s, err))
-		return true;
-	return ks_at(err, s->image->path);
+		if (!s->copy[i].is_there)
+			continue;
+		image->copies++;
+		if (is_outdated(s, installed, ks_buf_view(&s->copy[i].data)) &&
+		    !ks_strings_add(&image->outdated, installed, err))
+			return false;
+	}
+	ks_strings_sort(&image->outdated);
+	return true;
 }
 
-static bool look_inside(struct search *s, struct ks_error *err)
+static void drop_copies(struct search *s)
+{
+	for (size_t i = 0; i < s->modules->count; i++)
+		ks_buf_drop(&s->copy[i].data);
+	memset(s->copy, 0, s->modules->count * sizeof(*s->copy));
+}
+
+/* What was found in front of a damage was found. */
+static bool look_inside(struct search *s, struct ks_view file, struct ks_stale_image *image,
+			struct ks_error *err)
 {
 	struct ks_error fault;
+	bool ok = true;
 
-	if (!read_image(s, &fault)) {
+	if (!ks_initramfs_modules(file, s->load->max_size, keep, s, &fault)) {
 		if (fault.sys == ENOMEM) {
 			*err = fault;
 			return false;
 		}
-		return ks_string_copy(&s->image->unread, fault.text, err);
+		ks_at(&fault, image->path);
+		ok = ks_string_copy(&image->unread, fault.text, err);
 	}
-	ks_strings_sort(&s->image->outdated);
-	return true;
+	ok = ok && compare(s, image, err);
+	drop_copies(s);
+	return ok;
+}
+
+/* The files that were looked into. */
+struct seen {
+	dev_t dev;
+	ino_t ino;
+};
+
+static bool is_seen(const struct seen *seen, size_t count, const struct stat *st)
+{
+	for (size_t i = 0; i < count; i++)
+		if (seen[i].dev == st->st_dev && seen[i].ino == st->st_ino)
+			return true;
+	return false;
+}
+
+/* Adds what is at PATH, if anything is. */
+static bool look_at(struct search *s, const char *path, struct seen *seen, struct ks_stale *stale,
+		    struct ks_error *err)
+{
+	struct ks_stale_image *image = &stale->image[stale->count];
+	struct ks_error fault;
+	KS_BULK file = { 0 };
+	struct stat st = { 0 };
+	bool is_read = ks_file_read_path(s->load->root, path, IMAGE_LIMIT, &file, &st, &fault);
+
+	if (is_read ? is_seen(seen, stale->count, &st) : ks_error_is_nowhere(&fault))
+		return true;
+	if (!is_read && fault.sys == ENOMEM) {
+		*err = fault;
+		return false;
+	}
+	seen[stale->count++] = (struct seen){ st.st_dev, st.st_ino };
+	if (!ks_string_copy(&image->path, path, err))
+		return false;
+	if (is_read)
+		return look_inside(s, ks_buf_view(&file), image, err);
+	ks_at(&fault, path);
+	return ks_string_copy(&image->unread, fault.text, err);
 }
 
 static bool look(struct search *s, const struct ks_strings *paths, struct ks_stale *stale,
 		 struct ks_error *err)
 {
+	struct seen *seen = calloc(paths->count, sizeof(*seen));
+	bool ok = true;
+
+	s->copy = calloc(s->modules->count ? s->modules->count : 1, sizeof(*s->copy));
 	stale->image = calloc(paths->count, sizeof(*stale->image));
-	if (!stale->image)
-		return ks_fail_memory(err);
-	for (size_t i = 0; i < paths->count; i++) {
-		if (!ks_place_exists(s->load->root, paths->item[i]))
-			continue;
-		s->image = &stale->image[stale->count++];
-		if (!ks_string_copy(&s->image->path, paths->item[i], err) || !look_inside(s, err))
-			return false;
-	}
-	return true;
+	if (!seen || !s->copy || !stale->image)
+		ok = ks_fail_memory(err);
+	for (size_t i = 0; ok && i < paths->count; i++)
+		ok = look_at(s, paths->item[i], seen, stale, err);
+	if (s->copy)
+		drop_copies(s);
+	free(s->copy);
+	free(seen);
+	return ok;
 }
 
 bool ks_stale_find(const struct ks_kernel *kernel, const struct ks_load *load,

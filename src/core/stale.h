@@ -10,9 +10,13 @@
 /* One initramfs. */
 struct ks_stale_image {
 	char *path;    /* inside the root */
-	char *unread;  /* why it could not be looked into, one line; NULL where it was */
-	size_t copies; /* of the modules asked for, that were found there */
-	struct ks_strings outdated; /* those of them whose bytes, decompressed, are others now */
+	char *unread;  /* why it could not be read, or not to its end: one line; or NULL */
+	size_t copies; /* of the modules asked for, how many were found there */
+	/*
+	 * Those of them whose bytes, decompressed, are others now, sorted.  Of copies of one name the
+	 * last counts, as for the kernel.  What is signed neither here nor there is no other module.
+	 */
+	struct ks_strings outdated;
 };
 
 struct ks_stale {
@@ -28,7 +32,7 @@ struct ks_stale {
  *   initrd and initramfs.img in the kernel's own directory;
  *   initramfs-P.img and initramfs-P-fallback.img in /boot, where its pkgbase says P;
  *   ID/V/initrd in /boot, /efi and /boot/efi, where /etc/machine-id says ID.
- * None there is no error.  Fails only for want of memory.
+ * each file once, whatever its names.  None there is no error.  Fails only for want of memory.
  */
 KS_MUST_CHECK bool ks_stale_find(const struct ks_kernel *kernel, const struct ks_load *load,
 				 const struct ks_strings *modules, struct ks_stale *stale,

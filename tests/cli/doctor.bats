@@ -51,7 +51,7 @@ has_steps() {
 	[ "$(jq -r '.modules[].load.errno' <<<"$output")" = EPERM ]
 	[ "$(jq -r .key.key <<<"$output")" = null ]
 	has_steps "^\(umask 077; .*openssl req .*$root/var/lib/dkms/mok.key" \
-		"^kernel-sign sign --root $root -k $V\$" "^kernel-sign enroll --root $root -k $V\$"
+		"^kernel-sign sign --root $root -k $V\$" "^kernel-sign enroll --root $root -k $V --efivars $efi\$"
 	ks 0 "${doctor[@]}"
 	says "^kernel +$V: signatures are enforced"
 	says '^key +none: '
@@ -85,7 +85,7 @@ has_steps() {
 	ks 0 "${doctor[@]}" --json
 	[ "$(jq -r .key.standing <<<"$output")" = 'not trusted' ]
 	[ "$(jq -r '.modules[].load.cause' <<<"$output")" = 'module with unavailable key' ]
-	has_steps "^kernel-sign enroll --root $root -k $V\$"
+	has_steps "^kernel-sign enroll --root $root -k $V --efivars $efi\$"
 }
 
 @test "programs that are not there are named in the steps that need them" {

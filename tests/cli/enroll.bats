@@ -146,7 +146,7 @@ state() {
 	secure_boot '\1'
 	image somebody@somewhere
 	ks 0 "${enroll[@]}" --cert "$KEYS/rsa.pem"
-	says "enrolled already \(MokListRT\), and nobody knows whether it counts for $V \(rule\)"
+	says "enrolled already \(MokListRT\), and nobody knows whether it counts for $V \(built by somebody@somewhere, whose kernels were not read\)"
 	says '^  1\. kernel-sign trust'
 	not was_called
 }
@@ -160,7 +160,7 @@ state() {
 	secure_boot '\1'
 	image somebody@somewhere
 	state 0 'not enrolled'
-	warns "warning: .*nobody knows whether it will count, once enrolled, for $V \(rule\)"
+	warns "warning: .*nobody knows whether it will count, once enrolled, for $V \(built by somebody@somewhere, whose kernels were not read\)"
 }
 
 @test "what is to be removed is kept" {
@@ -169,7 +169,7 @@ state() {
 	stand_in 'true'
 	# As if mokutil had done nothing.
 	state 1 'to be removed'
-	warns 'it is still to be removed \(MokDel\): mokutil --import \(which says that all went well\)$'
+	warns 'it is still to be removed \(MokDel\): mokutil --import \(which says that all went well\); mokutil --list-delete shows what is to be removed$'
 	listed ec >"$note/left"
 	stand_in '{ printf "\6\0\0\0"; cat "$note/left"; } >"${EFIVARFS_PATH}MokDel-$SHIM"; echo "Removed it from MokDel"'
 	ks 0 "${enroll[@]}" --cert "$KEYS/rsa.pem" -n
@@ -208,6 +208,31 @@ state() {
 	state 1 revoked
 }
 
+@test "what was revoked by a hash of it is refused" {
+	# Of what is signed in it (to be signed: TBS), as EFI_CERT_X509_SHA256.
+	{
+		printf '\x92\xa4\xd2\x3b\xc0\x96\x79\x40\xb4\x20\xfc\xf9\x8e\xf1\x03\xed'
+		little $((28 + 64))
+		little 0
+		little 64
+		head -c 16 /dev/zero
+		openssl asn1parse -inform DER -in "$KEYS/rsa.der" -strparse 4 -noout -out tbs
+		openssl dgst -sha256 -binary tbs
+		head -c 16 /dev/zero
+	} | variable dbx "$SECURITY"
+	ks 1 "${enroll[@]}" --cert "$KEYS/rsa.pem"
+	warns 'rsa.pem: it was revoked: a hash of it is in dbx, MOKX or '
+	state 1 revoked
+	[ "$(fact list)" = null ]
+	ks 0 "${enroll[@]}" --cert "$KEYS/ec.pem" --dry-run
+}
+
+@test "a kernel that checks no signatures is warned of" {
+	printf '%s\n' CONFIG_MODULES=y '# CONFIG_MODULE_SIG is not set' >"$tree/build/.config"
+	ks 0 "${enroll[@]}" --cert "$KEYS/rsa.pem"
+	warns "warning: $V checks no signatures of modules: it needs no key$"
+}
+
 @test "a key of a type that the kernel has not is refused" {
 	printf '%s\n' CONFIG_MODULES=y '# CONFIG_CRYPTO_ECDSA is not set' >"$tree/build/.config"
 	ks 1 "${enroll[@]}" --cert "$KEYS/ec.pem"
@@ -219,7 +244,7 @@ state() {
 
 @test "without UEFI, without its variables, without shim" {
 	ks 1 enroll "${here[@]}" --efivars "$BATS_TEST_TMPDIR/none" --cert "$KEYS/rsa.pem"
-	warns 'rsa.pem: this machine was not started by UEFI, .*; without UEFI a kernel trusts what it was built with'
+	warns 'rsa.pem: .*/none is not there, as on a machine without UEFI, .*; without UEFI a kernel trusts what it was built with'
 	config CONFIG_MODULE_SIG=y CONFIG_MODULE_SIG_FORCE=y
 	ks 1 enroll "${here[@]}" --efivars "$BATS_TEST_TMPDIR/none" --cert "$KEYS/rsa.pem" --json
 	[ "$(fact state)" = 'no UEFI' ]
@@ -243,7 +268,7 @@ state() {
 	listed rsa | variable db "$SECURITY"
 	image somebody@somewhere
 	ks 1 "${enroll[@]}" --cert "$KEYS/rsa.pem"
-	warns "it is in the firmware's db, and nobody knows whether that counts for $V \(rule\), and mokutil takes none"
+	warns "it is in the firmware's db, and nobody knows whether that counts for $V \(built by somebody@somewhere, whose kernels were not read\), and mokutil takes none"
 	state 1 'in db'
 	image "$DEBIAN"
 	printf '\1' | variable MokIgnoreDB "$SHIM"
@@ -280,14 +305,14 @@ state() {
 @test "mokutil says yes, and nothing is queued; or no, and something is" {
 	stand_in 'echo "Already in kernel trusted keyring. Skip"'
 	ks 1 "${enroll[@]}" --cert "$KEYS/rsa.pem"
-	warns 'rsa.pem: it is not queued: mokutil --import \(which says that all went well\)$'
+	warns 'rsa.pem: it is not queued: mokutil --import \(which says that all went well\); mokutil --list-new shows what is queued$'
 	# Somebody else's certificate is not ours.
 	listed ec >"$note/other"
 	stand_in '{ printf "\6\0\0\0"; cat "$note/other"; } >"${EFIVARFS_PATH}MokNew-$SHIM"'
 	ks 1 "${enroll[@]}" --cert "$KEYS/rsa.pem"
 	stand_in 'cp "$note/MokNew" "${EFIVARFS_PATH}MokNew-$SHIM"; echo "Failed to write MokAuth" >&2; exit 255'
 	ks 1 "${enroll[@]}" --cert "$KEYS/rsa.pem"
-	warns 'queued \(MokNew\), but .*: Failed to write MokAuth \(exit status 255\); mokutil --revoke-import, and try again$'
+	warns 'queued \(MokNew\), but .*: Failed to write MokAuth \(exit status 255\); mokutil --revoke-import, which drops the others that are queued, too, and try again$'
 }
 
 @test "what mokutil says beside it is shown, whatever it is" {

@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
 # shellcheck shell=bats
 # SPDX-License-Identifier: MIT
-# kernel-sign hook, and the files in hooks/ that call it.  That the programs which call those do so is
-# seen in tests/packages.
+# kernel-sign hook, and the files in hooks/ that call it.  That run-parts, kernel-install and pacman do
+# call those is seen in tests/dkms/hooks.py.
 
 load common
 
@@ -103,6 +103,19 @@ configure() {
 	ks 0 hook "${here[@]}"
 	warns "^kernel-sign: /etc/kernel-sign.conf: line 2: 'kernel-hook' cannot be 'perhaps'$"
 	is_plain "$tree/extra/a.ko"
+	configure 'nonsense = 1'
+	ks 0 hook "${here[@]}"
+	warns "line 2: unknown setting 'nonsense'$"
+}
+
+@test "a configuration that cannot be read and says kernel-hook = fail: nothing is installed unsigned" {
+	dkms_key
+	module extra/a.ko
+	configure 'nonsense = 1' 'kernel-hook = fail' 'more = 2'
+	ks 1 hook "${here[@]}"
+	[ "$(wc -l <<<"$stderr")" = 1 ]
+	warns "line 2: unknown setting 'nonsense'$"
+	is_plain "$tree/extra/a.ko"
 }
 
 @test "nobody is asked for a passphrase, also on a terminal" {
@@ -126,7 +139,7 @@ configure() {
 	END
 	cat screen
 	[ "$(wc -l <screen)" = 1 ]
-	grep -q 'locked.key: the private key is encrypted; its passphrase or PIN is taken from KBUILD_SIGN_PIN, the credential kernel-sign.pin.*$' screen
+	grep -q 'locked.key: the private key is encrypted; its passphrase or PIN is taken from KBUILD_SIGN_PIN or the credential kernel-sign.pin.*$' screen
 	not grep -qE 'terminal|--pin' screen
 	is_plain "$tree/extra/a.ko"
 	KBUILD_SIGN_PIN=open-sesame ks 0 hook "${here[@]}"
@@ -207,15 +220,21 @@ program() {
 	[ -z "$stderr" ]
 }
 
-@test "Debian's scripts run behind dkms, in front of what makes an initramfs" {
-	command -v run-parts >/dev/null || skip "no run-parts"
-	mkdir parts
-	local name
-	for name in dkms dkms-kernel-sign dracut initramfs-tools zz-update-grub apt-auto-removal; do
-		printf '#!/bin/sh\necho %s\n' "$name" >"parts/$name"
-		chmod +x "parts/$name"
+# name_of DIRECTORY/PATTERN: the name under which make install lays it.
+# shellcheck disable=SC2086 # a pattern
+name_of() { basename "$hooks"/$1 .in; }
+
+@test "hooks run behind DKMS's, in front of what makes an initramfs: by name, as all of them do" {
+	local dir
+	for dir in postinst.d header_postinst.d; do
+		printf '%s\n' dkms "$(name_of "$dir/*")" dracut initramfs-tools >wanted
+		sort wanted | diff wanted -
+		[[ $(name_of "$dir/*") =~ ^[a-zA-Z0-9_-]+$ ]] # run-parts takes no other
 	done
-	[ "$(run-parts parts | grep -v -e apt -e zz | paste -sd' ')" = 'dkms dkms-kernel-sign dracut initramfs-tools' ]
+	printf '%s\n' 40-dkms.install "$(name_of 'kernel-install/*')" 50-dracut.install >wanted
+	sort wanted | diff wanted -
+	printf '%s\n' 70-dkms-install.hook "$(name_of 'pacman/*.hook.in')" 90-mkinitcpio-install.hook >wanted
+	sort wanted | diff wanted -
 }
 
 @test "pacman: the kernels that paths are of, each once; all of them for what DKMS builds" {

@@ -18,6 +18,10 @@ setup_file() {
 			/* A pipe that nobody reads ends it, as it ends others. */
 			if (signal(SIGPIPE, SIG_DFL) == SIG_IGN)
 				return 9;
+			FILE *input = fopen("/said.input", "w");
+			char byte;
+			fprintf(input, "read %zu bytes\n", fread(&byte, 1, 1, stdin));
+			fclose(input);
 			for (int i = 0; i < argc; i++)
 				fprintf(said, "%s%c", argv[i], i + 1 < argc ? ' ' : '\n');
 			fclose(said);
@@ -84,6 +88,8 @@ outdated() { jq -c "[.initramfs[] | select(.image == \"$1\") | .outdated[]]" <<<
 		warns "^kernel-sign: warning: $image: has old copies of modules \(a, b\); \"chroot $root update-initramfs -u -k $V\" makes it anew$"
 		ks 0 status "${here[@]}"
 		says "^$image: has old copies of modules \(a, b\); "
+		ks 0 status "${here[@]}" -d "/lib/modules/$V/extra"
+		says "^$image: has old copies of modules \(b\); "
 		ks 0 status "${here[@]}" --json
 		[ "$(outdated "$image")" = "[\"/lib/modules/$V/extra/b.ko\",\"/lib/modules/$V/updates/a.ko.xz\"]" ]
 		[ "$(jq -r '.initramfs[].refresh' <<<"$output")" = "chroot $root update-initramfs -u -k $V" ]
@@ -116,7 +122,7 @@ outdated() { jq -c "[.initramfs[] | select(.image == \"$1\") | .outdated[]]" <<<
 	# No program that makes one is known: then nothing is named that is not there.
 	[ "$(jq -c '[.initramfs[].refresh] | unique' <<<"$output")" = '[null]' ]
 	ks 0 status "${here[@]}"
-	says "^$image: has old copies of modules \(a\); it has to be made anew$"
+	says "^$image: has old copies of modules \(a\); it has to be made anew, by what made it$"
 	# A name that leads elsewhere is none.
 	printf '../../x\n' >"$tree/pkgbase"
 	printf '\n' >"$root/etc/machine-id"
@@ -124,16 +130,96 @@ outdated() { jq -c "[.initramfs[] | select(.image == \"$1\") | .outdated[]]" <<<
 	[ "$(jq '.initramfs | length' <<<"$output")" = 5 ]
 }
 
-@test "the command is the system's own: dracut's, mkinitcpio's" {
+@test "the command is what makes that image: update-initramfs, mkinitcpio, dracut" {
+	local fedora=/boot/initramfs-$V.img arch=/boot/initramfs-linux.img
+	echo linux >"$tree/pkgbase"
+	module updates/a.ko
+	ram "$image"
+	cp "$root$image" "$root$fedora"
+	cp "$root$image" "$root$arch"
+	ks 0 sign "${here[@]}" "${key[@]}"
+	: >"$root/usr/bin/mkinitcpio"
+	updater
+	ks 0 status "${here[@]}"
+	says "^$image: .*\"chroot $root update-initramfs -u -k $V\" makes it anew$"
+	says "^$arch: .*\"chroot $root mkinitcpio -P\" makes it anew$"
+	says "^$fedora: .*; it has to be made anew, by what made it$"
+	: >"$root/usr/bin/dracut"
+	ks 0 status "${here[@]}"
+	says "^$fedora: .*\"chroot $root dracut --force $fedora $V\" makes it anew$"
+	says "^$arch: .*\"chroot $root mkinitcpio -P\" makes it anew$"
+	rm "$root/usr/bin/mkinitcpio" "$root/usr/sbin/update-initramfs"
+	ks 0 status "${here[@]}"
+	says "^$arch: .*\"chroot $root dracut --force $arch $V\" makes it anew$"
+	says "^$image: .*\"chroot $root dracut --force $image $V\" makes it anew$"
+}
+
+@test "one file under several names is one image" {
+	echo 0123abcd >"$root/etc/machine-id"
+	mkdir -p "$root/boot/0123abcd/$V"
+	ln -s boot "$root/efi"
+	ln -s ../boot "$root/boot/efi"
+	module updates/a.ko
+	ram "/boot/0123abcd/$V/initrd"
+	ln "$root/boot/0123abcd/$V/initrd" "$root/boot/initrd-$V"
+	ks 0 sign "${here[@]}" "${key[@]}"
+	[ "$(grep -c 'old copies' <<<"$stderr")" = 1 ]
+}
+
+@test "of several copies the last counts; thousands of them cost no more than one" {
+	module updates/a.ko
+	ram /boot/first
+	ks 0 sign "${here[@]}" "${key[@]}"
+	ram /boot/second
+	cat "$root"/boot/{first,second} >"$root$image"
+	ks 0 status "${here[@]}"
+	not says 'old copies'
+	cat "$root"/boot/{second,first} >"$root$image"
+	ks 0 status "${here[@]}"
+	says 'old copies of modules \(a\)'
+	# Each would be unpacked and compared with a module of 30 MB.
+	head -c 30000000 /dev/zero >>"$tree/updates/a.ko"
+	python3 - "$root$image" "lib/modules/$V/updates/a.ko" <<-'END'
+		import sys
+		name = sys.argv[2].encode() + b"\0"
+		entry = b"070701" + b"".join(b"%08X" % n for n in [1, 0o100644, 0, 0, 1, 0, 8, 0, 0, 0, 0, len(name), 0]) + name
+		entry += bytes(-len(entry) % 4) + b"\x7fELF....\0\0\0\0"[:8]
+		with open(sys.argv[1], "wb") as file:
+		    file.write(entry * 20000)
+	END
+	run --separate-stderr timeout 20 "$KERNEL_SIGN" status "${here[@]}"
+	ended 0
+}
+
+@test "an image that is damaged behind an old copy: both are said" {
+	module updates/a.ko
+	ram "$image"
+	head -c 1000 /dev/urandom >>"$root$image"
+	ks 0 sign "${here[@]}" "${key[@]}"
+	warns "^kernel-sign: warning: $image: has old copies of modules \(a\), and cannot be read to its end; "
+}
+
+@test "a /boot that may not be entered is said" {
+	[ "$(id -u)" = 0 ] || skip "needs root"
 	module updates/a.ko
 	ram "$image"
 	ks 0 sign "${here[@]}" "${key[@]}"
-	: >"$root/usr/bin/mkinitcpio"
-	ks 0 status "${here[@]}"
-	says "\"chroot $root mkinitcpio -P\" makes it anew$"
-	: >"$root/usr/bin/dracut"
-	ks 0 status "${here[@]}"
-	says "\"chroot $root dracut --force --kver $V\" makes it anew$"
+	let_nobody_in
+	chown 0:0 "$root/boot"
+	chmod 700 "$root/boot"
+	run --separate-stderr nobody "$KERNEL_SIGN" status "${here[@]}"
+	ended 0
+	says "^whether it has old copies of modules is not known: $image: .*Permission denied$"
+}
+
+@test "a long list of modules is cut between two of them" {
+	local i
+	for i in {100..130}; do
+		module "updates/module_with_quite_a_long_name_$i.ko"
+	done
+	ram "$image"
+	ks 0 sign "${here[@]}" "${key[@]}"
+	warns 'modules \(module_with_quite_a_long_name_100, .*, module_with_quite_a_long_name_119 and 11 more\); '
 }
 
 @test "only what was changed is looked for, and only in a kernel's own directory" {
@@ -147,6 +233,8 @@ outdated() { jq -c "[.initramfs[] | select(.image == \"$1\") | .outdated[]]" <<<
 	not warns 'old copies'
 	ks 0 sign "${here[@]}" "${key[@]}" --dry-run
 	not warns 'old copies'
+	ks 0 status "${here[@]}" -d "/lib/modules/$V/updates"
+	not says 'old copies'
 	mkdir -p "$root/elsewhere"
 	module "$root/elsewhere/a.ko"
 	ks 0 sign --root "$root" -k "$V" "${key[@]}" -d /elsewhere
@@ -199,12 +287,51 @@ outdated() { jq -c "[.initramfs[] | select(.image == \"$1\") | .outdated[]]" <<<
 	[ "$(outdated "$image")" = '[]' ]
 }
 
-@test "--update-initramfs runs nothing in a dry run" {
+@test "--update-initramfs: what makes it reads nothing from our standard input, and stops nobody in the background" {
+	module updates/a.ko
+	ram "$image"
+	ours 0 sign "${here[@]}" "${key[@]}"
+	ram /next
+	updater
+	cat >steps <<-END
+		set -m
+		"$KERNEL_SIGN" sign ${here[*]} ${key[*]} --update-initramfs &
+		wait %1
+		echo "ended with $?"
+	END
+	python3 - "${own[@]}" bash steps >screen <<-'END'
+		import os, pty, sys, threading
+		pid, fd = pty.fork()
+		if pid == 0:
+		    os.execvp(sys.argv[1], sys.argv[1:])
+		threading.Timer(20, os.kill, (pid, 9)).start()
+		try:
+		    while data := os.read(fd, 4096):
+		        sys.stdout.write(data.decode())
+		except OSError:
+		    pass
+		sys.stdout.flush()
+		os._exit(0)
+	END
+	cat screen
+	grep -q 'already signed' screen
+	not grep -q Stopped screen
+	[ "$(wc -l <"$root/said")" = 1 ]
+	# The module is another now, and whoever calls us in a loop reads on.
+	ours 0 unsign "${here[@]}"
+	module updates/a.ko
+	ram /next
+	ours 0 sign "${here[@]}" "${key[@]}" --update-initramfs <<<'one line'
+	grep -q 'read 0 bytes' "$root/said.input"
+}
+
+@test "--update-initramfs: a dry run says what it would run, and runs nothing" {
 	updater
 	module updates/a.ko
 	ram "$image"
 	ours 0 sign "${here[@]}" "${key[@]}"
 	ours 0 sign "${here[@]}" "${key[@]}" --update-initramfs --dry-run --force
+	says "^$image: \"chroot $root update-initramfs -u -k $V\" would make it anew if its copies are old then$"
 	[ ! -e "$root/said" ]
 }
 
@@ -212,17 +339,17 @@ outdated() { jq -c "[.initramfs[] | select(.image == \"$1\") | .outdated[]]" <<<
 	module updates/a.ko
 	ram "$image"
 	ours 1 sign "${here[@]}" "${key[@]}" --update-initramfs
-	warns '^kernel-sign: no program that makes an initramfs anew is known here$'
+	warns "^kernel-sign: $image: no program that makes it anew is known here"
 	warns 'old copies of modules \(a\)'
 	is_signed "$tree/updates/a.ko"
 	# It ends well, and did nothing.
 	updater
 	ours 1 sign "${here[@]}" "${key[@]}" --update-initramfs
-	warns '^kernel-sign: /usr/sbin/update-initramfs ended well, but old copies are still there$'
+	warns '^kernel-sign: the initramfs was made anew, but has old copies still'
 	# It fails.
 	: >"$root/fails"
 	ours 1 sign "${here[@]}" "${key[@]}" --update-initramfs
-	warns '^kernel-sign: /usr/sbin/update-initramfs ended with exit status 3$'
+	warns "^kernel-sign: \"chroot $root update-initramfs -u -k $V\" ended with exit status 3, and the initramfs has old"
 	# It cannot be started.
 	echo 'no program' >"$root/usr/sbin/update-initramfs"
 	ours 1 sign "${here[@]}" "${key[@]}" --update-initramfs

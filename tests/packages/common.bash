@@ -99,7 +99,8 @@ lay_keys() {
 	cp "$builder/tmp/mok.key" "$builder/tmp/mok.pub" "$root/srv/keys/"
 	cp "$builder/tmp/module.ko" "$root/lib/modules/$kernel/updates/dkms/"
 	: >"$root/lib/modules/$kernel/modules.order"
-	printf '%s\n' '# where my keys are' 'key = /srv/keys/mok.key' 'cert = /srv/keys/mok.pub' \
+	printf '%s\n' '# where my keys are' 'key = pkcs11:object=old;token=t?pin-value=987654' \
+		'key = /srv/keys/mok.key' 'cert = /srv/keys/mok.pub' \
 		>"$root/etc/kernel-sign.conf"
 	chmod 600 "$root/var/lib/dkms/mok.key" "$root/srv/keys/mok.key"
 }

@@ -118,7 +118,7 @@ static void there_are_three(void **state)
 	assert_string_equal(conf->path, "/etc/dkms/kernel-sign.conf");
 	assert_string_equal(script->path, "/etc/dkms/kernel-sign.sh");
 	assert_true(drop_in->drop_in && !conf->drop_in && !script->drop_in);
-	assert_non_null(strstr(drop_in->text, "/kernel-sign/sign-file\n"));
+	assert_non_null(strstr(drop_in->text, "/kernel-sign/sign-file\"\n"));
 	assert_non_null(strstr(script->text, "\nprogram=/"));
 	assert_int_equal(strncmp(script->text, "#!/bin/sh\n", 10), 0);
 	for (size_t i = 0; i < KS_DKMS_FILES; i++)
