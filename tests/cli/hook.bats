@@ -227,11 +227,11 @@ name_of() { basename "$hooks"/$1 .in; }
 @test "hooks run behind DKMS's, in front of what makes an initramfs: by name, as all of them do" {
 	local dir
 	for dir in postinst.d header_postinst.d; do
-		printf '%s\n' dkms "$(name_of "$dir/*")" dracut initramfs-tools >wanted
+		printf '%s\n' dkms "$(name_of "$dir/*.in")" dracut initramfs-tools >wanted
 		sort wanted | diff wanted -
-		[[ $(name_of "$dir/*") =~ ^[a-zA-Z0-9_-]+$ ]] # run-parts takes no other
+		[[ $(name_of "$dir/*.in") =~ ^[a-zA-Z0-9_-]+$ ]] # run-parts takes no other
 	done
-	printf '%s\n' 40-dkms.install "$(name_of 'kernel-install/*')" 50-dracut.install >wanted
+	printf '%s\n' 40-dkms.install "$(name_of 'kernel-install/*.in')" 50-dracut.install >wanted
 	sort wanted | diff wanted -
 	printf '%s\n' 70-dkms-install.hook "$(name_of 'pacman/*.hook.in')" 90-mkinitcpio-install.hook >wanted
 	sort wanted | diff wanted -
