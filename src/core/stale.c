@@ -177,11 +177,11 @@ static bool look_inside(struct search *s, struct ks_view file, struct ks_stale_i
 	bool ok = true;
 
 	if (!ks_initramfs_modules(file, s->load->max_size, keep, s, &fault)) {
+		ks_at(&fault, image->path);
 		if (fault.sys == ENOMEM) {
 			*err = fault;
 			return false;
 		}
-		ks_at(&fault, image->path);
 		ok = ks_string_copy(&image->unread, fault.text, err);
 	}
 	ok = ok && compare(s, image, err);
@@ -215,6 +215,8 @@ static bool look_at(struct search *s, const char *path, struct seen *seen, struc
 
 	if (is_read ? is_seen(seen, stale->count, &st) : ks_error_is_nowhere(&fault))
 		return true;
+	if (!is_read)
+		ks_at(&fault, path);
 	if (!is_read && fault.sys == ENOMEM) {
 		*err = fault;
 		return false;
@@ -222,10 +224,8 @@ static bool look_at(struct search *s, const char *path, struct seen *seen, struc
 	seen[stale->count++] = (struct seen){ st.st_dev, st.st_ino };
 	if (!ks_string_copy(&image->path, path, err))
 		return false;
-	if (is_read)
-		return look_inside(s, ks_buf_view(&file), image, err);
-	ks_at(&fault, path);
-	return ks_string_copy(&image->unread, fault.text, err);
+	return is_read ? look_inside(s, ks_buf_view(&file), image, err) :
+			 ks_string_copy(&image->unread, fault.text, err);
 }
 
 static bool look(struct search *s, const struct ks_strings *paths, struct ks_stale *stale,
