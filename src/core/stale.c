@@ -261,15 +261,6 @@ bool ks_stale_find(const struct ks_kernel *kernel, const struct ks_load *load,
 	return false;
 }
 
-size_t ks_stale_copies(const struct ks_stale *stale)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < stale->count; i++)
-		count += stale->image[i].copies;
-	return count;
-}
-
 size_t ks_stale_outdated(const struct ks_stale *stale)
 {
 	size_t count = 0;

@@ -38,8 +38,7 @@ KS_MUST_CHECK bool ks_stale_find(const struct ks_kernel *kernel, const struct ks
 				 const struct ks_strings *modules, struct ks_stale *stale,
 				 struct ks_error *err);
 
-/* How many copies all of the images have, and how many of those are outdated. */
-size_t ks_stale_copies(const struct ks_stale *stale);
+/* How many outdated copies all of the images have. */
 size_t ks_stale_outdated(const struct ks_stale *stale);
 
 void ks_stale_free(struct ks_stale *stale);

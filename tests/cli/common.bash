@@ -252,6 +252,25 @@ ended() {
 	[ "$status" -eq "$1" ]
 }
 
+# on_terminal COMMAND...: runs it on a terminal of its own, for twenty seconds at most; what was to be seen
+# there is on stdout, and the exit status is the command's.
+on_terminal() {
+	python3 - "$@" <<-'END'
+		import os, pty, sys, threading
+		pid, fd = pty.fork()
+		if pid == 0:
+		    os.execvp(sys.argv[1], sys.argv[1:])
+		threading.Timer(20, os.kill, (pid, 9)).start()
+		try:
+		    while data := os.read(fd, 4096):
+		        sys.stdout.write(data.decode())
+		except OSError:
+		    pass
+		sys.stdout.flush()
+		os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+	END
+}
+
 # says PATTERN, warns PATTERN: a line on stdout, on stderr, matches the extended expression.
 says() { grep -qE -- "$1" <<<"$output" || lacks stdout "$1"; }
 warns() { grep -qE -- "$1" <<<"$stderr" || lacks stderr "$1"; }

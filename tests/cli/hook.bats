@@ -123,20 +123,7 @@ configure() {
 	mkdir -p "$root/keys"
 	cp "$KEYS/locked.key" "$KEYS/rsa.pem" "$root/keys"
 	configure 'key = /keys/locked.key' 'cert = /keys/rsa.pem'
-	python3 - "$KERNEL_SIGN" hook "${here[@]}" >screen <<-'END'
-		import os, pty, sys, threading
-		pid, fd = pty.fork()
-		if pid == 0:
-		    os.execv(sys.argv[1], sys.argv[1:])
-		threading.Timer(20, os.kill, (pid, 9)).start()
-		try:
-		    while data := os.read(fd, 4096):
-		        sys.stdout.write(data.decode())
-		except OSError:
-		    pass
-		sys.stdout.flush()
-		os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-	END
+	on_terminal "$KERNEL_SIGN" hook "${here[@]}" >screen
 	cat screen
 	[ "$(wc -l <screen)" = 1 ]
 	grep -q 'locked.key: the private key is encrypted; its passphrase or PIN is taken from KBUILD_SIGN_PIN or the credential kernel-sign.pin.*$' screen

@@ -299,20 +299,7 @@ outdated() { jq -c "[.initramfs[] | select(.image == \"$1\") | .outdated[]]" <<<
 		wait %1
 		echo "ended with $?"
 	END
-	python3 - "${own[@]}" bash steps >screen <<-'END'
-		import os, pty, sys, threading
-		pid, fd = pty.fork()
-		if pid == 0:
-		    os.execvp(sys.argv[1], sys.argv[1:])
-		threading.Timer(20, os.kill, (pid, 9)).start()
-		try:
-		    while data := os.read(fd, 4096):
-		        sys.stdout.write(data.decode())
-		except OSError:
-		    pass
-		sys.stdout.flush()
-		os._exit(0)
-	END
+	on_terminal "${own[@]}" bash steps >screen
 	cat screen
 	grep -q 'already signed' screen
 	not grep -q Stopped screen
