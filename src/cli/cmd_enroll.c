@@ -203,6 +203,22 @@ static const char *what_became(const struct enroll *e, bool moved)
 		       "it is not queued";
 }
 
+/* What helps, whatever it was; NULL where that is not known.  ENDED_WELL: mokutil says so. */
+static const char *what_helps(const struct enroll *e, bool moved, bool ended_well)
+{
+	bool leaves = e->enrolment.state == KS_ENROLMENT_LEAVING;
+
+	if (moved && !leaves)
+		return count_queued(&e->trust) ?
+			       "mokutil --revoke-import, which drops the others that are queued, "
+			       "too, and try again" :
+			       "mokutil --revoke-import, and try again";
+	if (moved || !ended_well)
+		return NULL;
+	return leaves ? "mokutil --list-delete shows what is to be removed" :
+			"mokutil --list-new shows what is queued";
+}
+
 /* It did not work, or mokutil says so. */
 static bool fail(struct enroll *e, const struct mokutil *mokutil, const struct mokutil_end *end,
 		 bool moved, struct ks_error *err)
@@ -219,21 +235,8 @@ static bool fail(struct enroll *e, const struct mokutil *mokutil, const struct m
 		return false;
 	if (moved)
 		e->action = "in doubt";
-	return moved ? fail_with(e,
-				 e->enrolment.state == KS_ENROLMENT_LEAVING ?
-					 NULL :
-				 count_queued(&e->trust) ?
-					 "mokutil --revoke-import, which drops the others that are "
-					 "queued, too, and try again" :
-					 "mokutil --revoke-import, and try again",
-				 err) :
-		       fail_with(e,
-				 how[0] ? NULL :
-				 e->enrolment.state == KS_ENROLMENT_LEAVING ?
-					  "mokutil --list-delete shows what is to be removed" :
-					  "mokutil --list-new shows what is queued",
-				 err) &&
-			       enrol_words_of_failure(&s, mokutil, end, &e->words, err);
+	return fail_with(e, what_helps(e, moved, !how[0]), err) &&
+	       (moved || enrol_words_of_failure(&s, mokutil, end, &e->words, err));
 }
 
 static bool import(struct enroll *e, struct ks_error *err)
