@@ -4,7 +4,6 @@ Row, with what verify and status have to say of it and what kernels do, by what 
 what a kernel or the program was seen to answer."""
 import collections.abc
 import dataclasses
-import os
 import struct
 
 import forge
@@ -63,8 +62,8 @@ class Cases:
     """IMAGES are unsigned modules of one kernel, by name; KEYS those of tests/lib/keys; SHA3_OF_ECDSA tells whether
     the OpenSSL at hand can sign so."""
 
-    def __init__(self, images, keys, sha3_of_ecdsa, folder):
-        self.images, self.keys, self.sha3_of_ecdsa, self.folder = images, keys, sha3_of_ecdsa, folder
+    def __init__(self, images, keys, sha3_of_ecdsa):
+        self.images, self.keys, self.sha3_of_ecdsa = images, keys, sha3_of_ecdsa
         self.module = next(iter(images))
         self.image = images[self.module]
         self.other = images[list(images)[1]]
@@ -165,30 +164,41 @@ class Cases:
     def embedded(self):
         group = "embedded certificates"
 
-        def along(name, *others, image=None):
-            more = ["-certfile", self.bundle(*others)] if others else []
-            return self.by_openssl(name, "-noattr", *more, image=image)
+        def along(signer, *certificates, image=None):
+            made = self.by_openssl(signer, "-noattr", image=image)
+            return forge.with_certificates(made, *(self.keys[name].der for name in certificates or [signer]))
 
         yield self.with_(group, "its own", along("rsa"), "good", LOADS)
-        yield self.with_(group, "its own and others", along("rsa", "other", "rsa_twin"), "good", LOADS)
+        yield self.with_(group, "its own and others", along("rsa", "rsa", "other", "rsa_twin"), "good", LOADS)
+        image = self.image_without_padding("rsa", "rsa_twin")
+        behind = along("rsa", "rsa_twin", "rsa", image=image)
+        yield self.with_(group, "its own behind one with its name and number", behind, "good",
+                         INVALID.because("it takes the first for the signer's, whose RSA finds no padding")
+                         .meaning("bad signature"), image=image)
         yield self.with_(group, "an unknown signer's", along("other"), "unknown signer", UNKNOWN)
-        yield self.with_(group, "an unknown signer's and a known one", along("other", "rsa"), "unknown signer", UNKNOWN)
+        yield self.with_(group, "an unknown signer's and a known one", along("other", "other", "rsa"), "unknown signer", UNKNOWN)
         yield self.with_(group, "an unknown signer's with the name and number of a known one", along("rsa_twin"), "bad",
                          UNKNOWN.because("it takes the embedded certificate for the signer's, which is not enrolled"))
         yield self.with_(group, "of another module", along("rsa", image=self.other), "bad", REJECTED)
-        yield self.with_(group, "signature flipped", self.without_padding(along("rsa")), "bad",
+        yield self.with_(group, "signature flipped", self.flipped_without_padding(along("rsa")), "bad",
                          INVALID.because("it says here that there is no RSA padding").meaning("bad signature"))
 
-    def without_padding(self, what):
-        """Flipped so that what RSA makes of it does not begin with the zero byte of PKCS#1."""
-        modulus = judge.run(["openssl", "x509", "-in", self.key.pem, "-noout", "-modulus"])[1].decode().split("=")[1]
-        size = len(modulus.strip()) // 2
-        for where in range(size - 1, 0, -1):
-            forged = forge.with_flipped_signature(what, where)
-            value = int.from_bytes(forge.signature_value(forge.Message(forged).signers[0]).content, "big")
-            if pow(value, RSA_EXPONENT, int(modulus, 16)).bit_length() > 8 * (size - 1):
-                return forged
-        raise judge.Fault("no such flip")
+    def finds_padding(self, name, message):
+        """Does what this key's RSA makes of the signature value begin with the zero byte of PKCS#1?"""
+        modulus = judge.run(["openssl", "x509", "-in", self.keys[name].pem, "-noout", "-modulus"])[1].decode()
+        modulus = int(modulus.strip().split("=")[1], 16)
+        value = int.from_bytes(forge.signature_value(forge.Message(message).signers[0]).content, "big")
+        return pow(value, RSA_EXPONENT, modulus).bit_length() <= modulus.bit_length() - 8
+
+    def flipped_without_padding(self, message):
+        flips = (forge.with_flipped_signature(message, -where) for where in range(1, 256))
+        return next(forged for forged in flips if not self.finds_padding("rsa", forged))
+
+    def image_without_padding(self, key, other):
+        """An image of whose signature by KEY the OTHER's RSA makes nothing."""
+        images = (self.image + bytes(length) for length in range(256))
+        return next(image for image in images
+                    if not self.finds_padding(other, self.by_openssl(key, *forge.PLAIN, image=image)))
 
     def padding(self):
         for junk in (b"\0", b"junk junk", self.message, bytes(4096), bytes(LONGEST - len(self.message))):
@@ -388,9 +398,3 @@ class Cases:
         by_signer = REJECTED.because("the signer is revoked, which verify does not ask").meaning("revoked")
         yield self.with_(group, "the signer", self.of("revoked"), "good",
                          lambda abilities: by_signer if abilities.signers_revoked else LOADS)
-
-    def bundle(self, *names):
-        path = os.path.join(self.folder, "+".join(names) + ".pem")
-        with open(path, "wb") as file:
-            file.write(b"".join(judge.read(self.keys[name].pem) for name in names))
-        return path

@@ -51,7 +51,7 @@ class Subject:
         guest.plant(self.kernel, os.path.join(TOP, suite, "root"), self.tree)
         os.mkdir(self.folder)
         images = {name: self.kernel.image(name) for name in MODULES}
-        self.rows = Cases(images, keys, makes_sha3_of_ecdsa(keys), self.folder).rows()
+        self.rows = Cases(images, keys, makes_sha3_of_ecdsa(keys)).rows()
         self.certs = [option for name in KNOWN for option in ("--cert", keys[name].pem)]
         self.twins = self.signed_by_twins(images)
         self.names = {one.id: f"{number}.ko" for number, one in enumerate([*self.rows, *self.twins])}

@@ -102,6 +102,13 @@ def with_flipped_signature(message, where):
     return forged.der()
 
 
+def with_certificates(message, *paths):
+    """With these certificates (DER) in this order: OpenSSL writes the SET sorted, as DER wants it."""
+    forged = Message(message)
+    forged.signed_data.child(CONTEXT).content = [parsed(judge.read(path))[0] for path in paths]
+    return forged.der()
+
+
 def with_digest(message, oid):
     """With another digest's number, of which the signature knows nothing."""
     forged = Message(message)
