@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # The manual names every command and option that --help lists, and no other option.  The help is
-# printed from the tables that the parser reads, so this holds the manual to the program.
+# printed from the tables that the parser reads, so this holds the manual to the program.  Of JSON it
+# names every field that the sources write, and no other.
 . "${abs_top_srcdir:-$(dirname "$0")/../..}/tests/lint/tap"
 
 program=${KERNEL_SIGN:-$abs_top_builddir/kernel-sign}
@@ -47,5 +48,18 @@ done)"
 described=$(printf '%s\n' "$text" | grep -E '^[ 	]*\*-' | grep -oE -e '\*--[a-z0-9-]+' | tr -d '*' | sort -u)
 verdict "the manual describes no other option" "$(for option in $described; do
 	printf '%s\n' "$listed" | grep -qE -e "(^|, )$option\$" || echo "$option"
+done)"
+
+# A call that adds to an object names it first, then the field.
+written=$(cat src/cli/*.c | tr -s '\t\n' ' ' |
+	grep -oE '(json_object_object_add|put[a-z_]*|add[a-z_]*)\( ?[a-z_]+, "[a-z_]+"' | cut -d'"' -f2 | sort -u)
+verdict "every field of JSON is in the manual" "$(for field in ${written:-none-found}; do
+	sed 's/\\//g' man/*.scd | grep -qE "\b_${field}_\b" || echo "$field"
+done)"
+
+fields=$(printf '%s\n' "$text" | awk '/^# / { inside = $2 == "JSON" } inside' |
+	grep -oE '\b_[a-z_]+_\b' | sed 's/^_//; s/_$//' | sort -u)
+verdict "the manual names no other field of JSON" "$(for field in ${fields:-none-found}; do
+	printf '%s\n' "$written" | grep -qx "$field" || echo "$field"
 done)"
 finish
