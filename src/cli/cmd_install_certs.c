@@ -4,7 +4,7 @@
 
 #include "cli/commands.h"
 #include "cli/report.h"
-#include "core/keystore.h"
+#include "core/keystore_install.h"
 #include "core/secret.h"
 
 struct install_certs_args {

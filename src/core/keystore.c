@@ -2,18 +2,18 @@
 #include "core/keystore.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/dir.h"
 #include "base/file.h"
+#include "base/lockdir.h"
 #include "base/period.h"
 #include "base/temporary.h"
 #include "core/cert.h"
@@ -21,7 +21,6 @@
 #include "core/key.h"
 
 enum {
-	FILE_LIMIT = 1 << 20, /* bytes, of any file in a store */
 	NAME_SIZE = 64,
 	MOST_IN_A_MINUTE = 1000,
 };
@@ -35,15 +34,6 @@ const char *ks_keystore_default(void)
 
 	return lstat(KS_KEYSTORE_REQUEST, &st) == 0 || lstat("current", &st) == 0 ? "." :
 										    "certs-local";
-}
-
-/* In here links with temporary names are made, and only under this lock; so they can be tidied. */
-static bool lock(int dir, struct ks_error *err)
-{
-	while (flock(dir, LOCK_EX))
-		if (errno != EINTR)
-			return ks_fail_errno(err, "lock");
-	return true;
 }
 
 static bool make_synced(int parent, const char *name, struct ks_error *err)
@@ -65,7 +55,7 @@ static bool open_store(struct ks_keystore *store, const char *dir, bool create,
 	if (!ks_string_copy(&store->path, place.path, err))
 		return false;
 	if (ks_place_open(&place, O_RDONLY | O_DIRECTORY, &store->dir, err))
-		return lock(store->dir, err);
+		return ks_lockdir_lock(store->dir, err);
 	return !create && err->sys == ENOENT;
 }
 
@@ -127,7 +117,8 @@ static bool read_file(const struct ks_keystore *store, const char *name, const c
 	struct stat st;
 
 	return ks_string_print(&path, err, "%s/%s/%s", store->path, name, file) &&
-	       (ks_file_read_path(NULL, path, FILE_LIMIT, bytes, &st, err) || ks_at(err, file));
+	       (ks_file_read_path(NULL, path, KS_KEYSTORE_FILE_LIMIT, bytes, &st, err) ||
+		ks_at(err, file));
 }
 
 static bool read_hash(const struct ks_keystore *store, const char *name, char **hash,
@@ -281,40 +272,6 @@ static bool write_pair(int dir, EVP_PKEY *key, X509 *cert, const struct ks_key_d
 	       write_word(dir, "ktype", demand->type->word, err);
 }
 
-static DIR *open_names(int store, const char *name, struct ks_error *err)
-{
-	int fd = openat(store, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-
-	if (!dir) {
-		ks_fail_errno(err, "open");
-		ks_fd_close(&fd);
-	}
-	return dir;
-}
-
-/* Removes DIR, which has that name, and closes it. */
-static bool remove_open(DIR *dir, int store, const char *name, struct ks_error *err)
-{
-	struct dirent *entry;
-	bool ok = true;
-
-	/* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else has this DIR */
-	while ((entry = readdir(dir)))
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-		    unlinkat(dirfd(dir), entry->d_name, 0) && ok)
-			ok = ks_fail_errno(err, entry->d_name);
-	closedir(dir);
-	return ok && (unlinkat(store, name, AT_REMOVEDIR) == 0 || ks_fail_errno(err, "remove"));
-}
-
-static bool remove_directory(int store, const char *name, struct ks_error *err)
-{
-	DIR *dir = open_names(store, name, err);
-
-	return dir && remove_open(dir, store, name, err);
-}
-
 static bool hide(int store, const char *name, const char *temporary, struct ks_error *err)
 {
 	if (renameat(store, name, store, temporary))
@@ -332,71 +289,45 @@ static bool hide(int store, const char *name, const char *temporary, struct ks_e
 static bool remove_key(int store, const char *name, struct ks_error *err)
 {
 	char temporary[KS_TEMPORARY_SIZE];
-	DIR *dir = open_names(store, name, err);
+	KS_FD dir = openat(store, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	if (!dir)
-		return false;
-	if (ks_temporary_name(temporary, err) && hide(store, name, temporary, err))
-		return remove_open(dir, store, temporary, err);
-	closedir(dir);
-	return false;
+	if (dir < 0)
+		return ks_fail_errno(err, "open");
+	return ks_temporary_name(temporary, err) && hide(store, name, temporary, err) &&
+	       ks_lockdir_remove(store, temporary, err);
 }
 
-/* Calls EACH with every name in the directory PARENT. */
-static void for_entries(int parent, void (*each)(int parent, const char *name, const char *current),
-			const char *current)
-{
-	int fd = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-	struct dirent *entry;
-
-	if (!dir) {
-		ks_fd_close(&fd);
-		return;
-	}
-	/* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else has this DIR */
-	while ((entry = readdir(dir)))
-		each(parent, entry->d_name, current);
-	closedir(dir);
-}
-
-static void tidy_file(int parent, const char *name, const char *current)
-{
-	struct ks_error ignored;
-
-	(void)current;
-	if (ks_temporary_is_name(name) && unlinkat(parent, name, 0))
-		(void)!remove_directory(parent, name, &ignored);
-}
-
-static void tidy_entry(int store, const char *name, const char *current)
+static void tidy_key(const struct ks_keystore *store, const char *name, const char *current)
 {
 	struct ks_error ignored;
 	struct stat st;
-	KS_FD dir = -1;
+	KS_FD dir = openat(store->dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	tidy_file(store, name, current);
-	if (!ks_keystore_is_dated(name))
-		return;
-	dir = openat(store, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir < 0)
 		return;
-	for_entries(dir, tidy_file, current);
+	ks_lockdir_tidy(dir);
 	if (fstatat(dir, unused, &st, AT_SYMLINK_NOFOLLOW))
 		return;
 	if (current && strcmp(current, name) == 0)
 		unlinkat(dir, unused, 0);
 	else
-		(void)!remove_key(store, name, &ignored);
+		(void)!remove_key(store->dir, name, &ignored);
 }
 
 void ks_keystore_tidy(const struct ks_keystore *store)
 {
+	KS_STRINGS names = { 0 };
 	KS_STRING current = NULL;
 	struct ks_error ignored;
 
-	if (store->dir >= 0 && ks_keystore_current(store, &current, &ignored))
-		for_entries(store->dir, tidy_entry, current);
+	if (store->dir < 0)
+		return;
+	ks_lockdir_tidy(store->dir);
+	if (!ks_keystore_current(store, &current, &ignored) ||
+	    !ks_keystore_list(store, &names, &ignored))
+		return;
+	for (size_t i = 0; i < names.count; i++)
+		tidy_key(store, names.item[i], current);
 }
 
 static bool dated_name(time_t now, int number, char *name)
@@ -410,22 +341,6 @@ static bool dated_name(time_t now, int number, char *name)
 	return strftime(name, NAME_SIZE, "%Y%m%d-%H%M", &tm) > 0 && strcat(name, suffix);
 }
 
-static bool rename_new(int dir, const char *from, const char *to)
-{
-	struct stat st;
-
-	if (renameat2(dir, from, dir, to, RENAME_NOREPLACE) == 0)
-		return true;
-	if (errno != EINVAL && errno != ENOSYS)
-		return false;
-	/* A file system that cannot: the lock keeps other runs away. */
-	if (fstatat(dir, to, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-		errno = EEXIST;
-		return false;
-	}
-	return errno == ENOENT && renameat(dir, from, dir, to) == 0;
-}
-
 /* Into its name, never over a directory that is there.  NAME is then what it has become. */
 static bool give_name(const struct ks_keystore *store, time_t now, char *name, struct ks_error *err)
 {
@@ -433,7 +348,7 @@ static bool give_name(const struct ks_keystore *store, time_t now, char *name, s
 
 	for (int number = 1; number <= MOST_IN_A_MINUTE; number++) {
 		dated_name(now, number, dated);
-		if (rename_new(store->dir, name, dated)) {
+		if (ks_lockdir_rename_new(store->dir, name, dated)) {
 			strcpy(name, dated);
 			return ks_dir_sync(store->dir, err);
 		}
@@ -525,29 +440,6 @@ static void finish(const struct ks_keystore *store, const char *name)
 		(void)!ks_dir_sync(dir, &ignored);
 }
 
-/*
- * A link is replaced in one step, so that it always leads somewhere.  *DONE also where only the
- * syncing failed.
- */
-static bool set_link(int dir, const char *name, const char *target, bool *done,
-		     struct ks_error *err)
-{
-	char temporary[KS_TEMPORARY_SIZE];
-
-	*done = false;
-	if (!ks_temporary_name(temporary, err))
-		return false;
-	if (symlinkat(target, dir, temporary))
-		return ks_fail_errno(err, "make link");
-	if (renameat(dir, temporary, dir, name)) {
-		ks_fail_errno(err, name);
-		unlinkat(dir, temporary, 0);
-		return false;
-	}
-	*done = true;
-	return ks_dir_sync(dir, err);
-}
-
 bool ks_keystore_add(const struct ks_keystore *store, EVP_PKEY *key, X509 *cert,
 		     const struct ks_key_demand *demand, char **name, struct ks_error *err)
 {
@@ -560,7 +452,7 @@ bool ks_keystore_add(const struct ks_keystore *store, EVP_PKEY *key, X509 *cert,
 		return ks_at(err, store->path);
 	if (make_directory(store, directory, key, cert, demand, err) &&
 	    give_name(store, demand->now, directory, err) &&
-	    set_link(store->dir, "current", directory, &in_use, err)) {
+	    ks_lockdir_link(store->dir, "current", directory, &in_use, err)) {
 		finish(store, directory);
 		return ks_string_copy(name, directory, err);
 	}
@@ -568,7 +460,7 @@ bool ks_keystore_add(const struct ks_keystore *store, EVP_PKEY *key, X509 *cert,
 	if (in_use)
 		finish(store, directory);
 	else
-		(void)!remove_directory(store->dir, directory, &ignored);
+		(void)!ks_lockdir_remove(store->dir, directory, &ignored);
 	return ks_at(err, store->path);
 }
 
@@ -642,193 +534,4 @@ bool ks_keystore_remove(const struct ks_keystore *store, const char *name, struc
 		return ks_dir_sync(store->dir, err) || ks_at(err, store->path);
 	ks_at(err, name);
 	return ks_at(err, store->path);
-}
-
-/* Out to a package */
-
-static bool open_dest(const char *dest, int *dir, struct ks_error *err)
-{
-	if (!ks_dir_make(dest, err))
-		return ks_at(err, dest);
-	*dir = open(dest, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (*dir >= 0)
-		return true;
-	return ks_fail_errno_at(err, dest, "open");
-}
-
-/* In any encoding and under any name, also one that wants a passphrase. */
-static bool is_private(struct ks_view content)
-{
-	static const char mark[] = "PRIVATE KEY-----";
-	KS_EVP_PKEY *key = NULL;
-	struct ks_error ignored;
-
-	return memmem(content.data, content.len, mark, strlen(mark)) != NULL ||
-	       ks_key_parse(content, NULL, &key, &ignored);
-}
-
-static bool read_in(int dir, const char *file, struct ks_buf *content, struct stat *st,
-		    struct ks_error *err)
-{
-	struct ks_place place = { .dir = dir, .name = (char *)file };
-
-	return ks_file_read(&place, FILE_LIMIT, content, st, err) || ks_at(err, file);
-}
-
-/* An older file's mode is not the one that a private key is to have. */
-static bool copy_file(int from, int to, const char *file, bool public_only, struct ks_error *err)
-{
-	struct ks_place place = { .dir = to, .name = (char *)file };
-	KS_BUF content = { 0 };
-	struct stat st;
-
-	if (!read_in(from, file, &content, &st, err))
-		return false;
-	if (public_only && is_private(ks_buf_view(&content)))
-		return unlinkat(to, file, 0) == 0 || errno == ENOENT || ks_fail_errno(err, file);
-	return ks_file_make(&place, st.st_mode & 07777, ks_buf_view(&content), err) ||
-	       ks_at(err, file);
-}
-
-static bool drop_if_private(int dir, const char *file, struct ks_error *err)
-{
-	KS_BUF content = { 0 };
-	struct stat st;
-
-	if (!read_in(dir, file, &content, &st, err))
-		return false;
-	return !is_private(ks_buf_view(&content)) || unlinkat(dir, file, 0) == 0 ||
-	       ks_fail_errno(err, file);
-}
-
-static bool copy_files(int from, int to, bool public_only, struct ks_error *err)
-{
-	KS_STRINGS files = { 0 };
-	KS_STRINGS older = { 0 };
-
-	if (!ks_dir_names(from, &files, err) || !ks_dir_names(to, &older, err))
-		return false;
-	for (size_t i = 0; i < files.count; i++)
-		if (!copy_file(from, to, files.item[i], public_only, err))
-			return false;
-	for (size_t i = 0; public_only && i < older.count; i++)
-		if (!ks_strings_has(&files, older.item[i], strlen(older.item[i])) &&
-		    !drop_if_private(to, older.item[i], err))
-			return false;
-	return true;
-}
-
-static bool copy_into(int from, int dest, const char *name, bool public_only, struct ks_error *err)
-{
-	struct stat st;
-	KS_FD to = -1;
-
-	if (fstat(from, &st))
-		return ks_fail_errno(err, "stat");
-	to = openat(dest, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (to < 0)
-		return ks_fail_errno(err, "open");
-	if (fchmod(to, st.st_mode & 07777))
-		return ks_fail_errno(err, "chmod");
-	return copy_files(from, to, public_only, err) && ks_dir_sync(to, err);
-}
-
-/* A directory that is there already is renewed file by file; a new one is whole when it has its name. */
-static bool copy_directory(int from, int dest, const char *name, bool public_only,
-			   struct ks_error *err)
-{
-	char temporary[KS_TEMPORARY_SIZE];
-	struct ks_error ignored;
-	struct stat st;
-
-	if (fstatat(dest, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return copy_into(from, dest, name, public_only, err);
-	if (errno != ENOENT)
-		return ks_fail_errno(err, name);
-	if (!ks_temporary_name(temporary, err))
-		return false;
-	if (mkdirat(dest, temporary, 0755))
-		return ks_fail_errno(err, "make directory");
-	if (copy_into(from, dest, temporary, public_only, err) &&
-	    (rename_new(dest, temporary, name) || ks_fail_errno(err, name)))
-		return ks_dir_sync(dest, err);
-	(void)!remove_directory(dest, temporary, &ignored);
-	return false;
-}
-
-/* DEST is locked as a store is; what is left in it goes. */
-static bool hold_dest(int dest, struct ks_error *err)
-{
-	if (!lock(dest, err))
-		return false;
-	for_entries(dest, tidy_file, NULL);
-	return true;
-}
-
-/* Into itself a key would be copied over by what was just removed. */
-static bool is_elsewhere(int store, int dest, struct ks_error *err)
-{
-	struct stat from, to;
-
-	if (fstat(store, &from) || fstat(dest, &to))
-		return ks_fail_errno(err, "stat");
-	return from.st_dev != to.st_dev || from.st_ino != to.st_ino ||
-	       ks_fail(err, KS_ERR_INPUT, "this is the key store itself");
-}
-
-static bool install_one(const struct ks_keystore *store, const char *dir, const char *name, int to,
-			bool public_only, struct ks_error *err)
-{
-	KS_FD from = openat(store->dir, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (from >= 0)
-		return copy_directory(from, to, name, public_only, err);
-	ks_fail_errno_at(err, dir, "open");
-	return ks_at(err, store->path);
-}
-
-static bool install_all(const struct ks_keystore *store, const char *current,
-			const struct ks_grace *grace, const char *dest, bool public_only,
-			struct ks_error *err)
-{
-	KS_FD to = -1;
-	bool ok, done;
-
-	if (!open_dest(dest, &to, err))
-		return false;
-	ok = is_elsewhere(store->dir, to, err) && hold_dest(to, err);
-	for (size_t i = 0; ok && i < grace->count; i++) {
-		const char *name = grace->item[i].name;
-
-		ok = install_one(store, name, name, to, public_only, err);
-	}
-	return (ok && install_one(store, "current", current, to, public_only, err) &&
-		set_link(to, "current", current, &done, err)) ||
-	       ks_at(err, dest);
-}
-
-bool ks_keystore_install(const struct ks_keystore *store, const char *dest, bool public_only,
-			 time_t now, char **name, struct ks_error *err)
-{
-	KS_GRACE grace = { 0 };
-	struct stat st;
-
-	if (!ks_keystore_current(store, name, err))
-		return false;
-	if (!*name || fstatat(store->dir, "current", &st, 0) || !S_ISDIR(st.st_mode))
-		ks_fail(err, KS_ERR_MISSING, "%s: no current key; genkeys makes one", store->path);
-	else if (ks_keystore_grace(store, now, &grace, err) &&
-		 install_all(store, *name, &grace, dest, public_only, err))
-		return true;
-	ks_string_free(name);
-	return false;
-}
-
-bool ks_keystore_link(const char *dest, const char *name, const char *target, struct ks_error *err)
-{
-	KS_FD dir = -1;
-	bool done;
-
-	return open_dest(dest, &dir, err) &&
-	       ((lock(dir, err) && set_link(dir, name, target, &done, err)) || ks_at(err, dest));
 }

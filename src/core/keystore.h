@@ -17,6 +17,8 @@
 #define KS_KEYSTORE_CERT "signing_crt.crt"
 #define KS_KEYSTORE_REQUEST "x509.oot.genkey" /* optional, of the store itself */
 
+enum { KS_KEYSTORE_FILE_LIMIT = 1 << 20 }; /* bytes, of any file in a store */
+
 struct ks_keystore {
 	char *path; /* canonical and absolute */
 	int dir;    /* open, and locked against a second run until it is closed */
@@ -87,20 +89,6 @@ KS_MUST_CHECK bool ks_keystore_list(const struct ks_keystore *store, struct ks_s
 /* Removes the dated directory NAME and the files in it. */
 KS_MUST_CHECK bool ks_keystore_remove(const struct ks_keystore *store, const char *name,
 				      struct ks_error *err);
-
-/*
- * Copies the directories of the current key and of those that go on signing at NOW, modes kept, and
- * then the link `current', into DEST of the host, which is made with its parents if it is not there;
- * older keys in it stay.  PUBLIC_ONLY leaves out every
- * file with a private key.  *NAME becomes the directory's name.  KS_ERR_MISSING without a current.
- */
-KS_MUST_CHECK bool ks_keystore_install(const struct ks_keystore *store, const char *dest,
-				       bool public_only, time_t now, char **name,
-				       struct ks_error *err);
-
-/* Lets the link NAME in the directory DEST lead to TARGET, replacing a link that is there. */
-KS_MUST_CHECK bool ks_keystore_link(const char *dest, const char *name, const char *target,
-				    struct ks_error *err);
 
 /* Whether NAME is one that ks_keystore_add() gives. */
 bool ks_keystore_is_dated(const char *name);

@@ -15,7 +15,7 @@
 
 #include "base/period.h"
 #include "base/place.h"
-#include "core/keystore.h"
+#include "core/keystore_install.h"
 
 #define NOW ((time_t)1795458105) /* 2026-11-23T18:21:45Z */
 #define NAME "20261123-1821"
