@@ -404,7 +404,7 @@ static int run_doctor(void *ctx, int operands, char **operand)
 
 	if (!request_complete(&look->request, operands, operand))
 		return STATUS_USAGE;
-	if (look->request.kernel && strcmp(look->request.kernel, "all") == 0) {
+	if (request_is_of_all(&look->request)) {
 		report_warning("doctor looks at one kernel at a time: --kernel VERSION");
 		return STATUS_USAGE;
 	}

@@ -391,7 +391,7 @@ static bool check(struct enroll_args *args, int operands, char **operand)
 		operands ? "enroll takes no operand: the certificate is named with --cert" :
 		args->hash_file && args->root_pw ?
 			   "--hash-file and --root-pw: one password is enough" :
-		args->request.kernel && strcmp(args->request.kernel, "all") == 0 ?
+		request_is_of_all(&args->request) ?
 			   "enroll is for one kernel at a time: --kernel VERSION" :
 			   NULL;
 

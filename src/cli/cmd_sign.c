@@ -214,6 +214,9 @@ static int each_kernel(void *ctx, const struct ks_kernel *kernel, const struct k
 		return request_report_nothing(&args->request, kernel);
 	if (!open_signer(run, kernel, &signer))
 		return STATUS_FAILED;
+	/* The next kernel's keys may want it as well. */
+	if (!request_is_of_all(&args->request))
+		pin_wipe();
 	run->kernel = kernel;
 	run->modules = modules;
 	if (args->offline.attach_from)

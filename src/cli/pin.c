@@ -33,10 +33,11 @@ static struct {
 void pin_take(void)
 {
 	char *value = getenv(VARIABLE);
+	struct ks_error ignored;
 
 	if (!value)
 		return;
-	pin.variable = strdup(value);
+	(void)!ks_passphrase_keep(value, strlen(value), &pin.variable, &ignored);
 	explicit_bzero(value, strlen(value));
 	unsetenv(VARIABLE);
 }
@@ -198,19 +199,11 @@ struct ks_passphrase pin_for(const char *key)
 	return (struct ks_passphrase){ .get = get, .ctx = (char *)key };
 }
 
-static void wipe(char **text)
-{
-	if (*text)
-		explicit_bzero(*text, strlen(*text));
-	free(*text);
-	*text = NULL;
-}
-
 void pin_wipe(void)
 {
-	wipe(&pin.text);
-	wipe(&pin.variable);
-	wipe(&pin.source);
+	ks_passphrase_free(&pin.text);
+	ks_passphrase_free(&pin.variable);
+	ks_string_free(&pin.source);
 	if (pin.fd >= 0)
 		close(pin.fd);
 	pin.fd = -1;

@@ -30,6 +30,7 @@ void pin_ask_nobody(void);
  */
 struct ks_passphrase pin_for(const char *key);
 
+/* To be called as soon as all keys are open, and at the end. */
 void pin_wipe(void);
 
 #endif

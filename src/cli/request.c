@@ -71,9 +71,14 @@ static bool needs_kernel(const struct request *r)
 	return r->names == 0;
 }
 
+bool request_is_of_all(const struct request *r)
+{
+	return r->kernel && strcmp(r->kernel, "all") == 0;
+}
+
 bool request_versions(const struct request *r, struct ks_strings *versions, struct ks_error *err)
 {
-	if (r->kernel && strcmp(r->kernel, "all") == 0) {
+	if (request_is_of_all(r)) {
 		if (!ks_kernel_versions(r->root, versions, err))
 			return false;
 		return versions->count ||

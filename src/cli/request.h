@@ -87,6 +87,9 @@ struct key_options {
 /* Fills in defaults and operands; false, reported, where the options contradict each other. */
 bool request_complete(struct request *request, int operands, char **operand);
 
+/* Whether --kernel asks for every kernel that is there. */
+bool request_is_of_all(const struct request *request);
+
 /* The kernels in question: those that --kernel names, or the running one. */
 KS_MUST_CHECK bool request_versions(const struct request *request, struct ks_strings *versions,
 				    struct ks_error *err);

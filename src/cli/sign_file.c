@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/dkms_call.h"
 #include "cli/keys.h"
+#include "cli/pin.h"
 #include "cli/report.h"
 #include "core/cert.h"
 #include "core/module.h"
@@ -88,6 +89,7 @@ static bool make_message(const struct job *job, const struct ks_module *m, struc
 
 	if (!open_signer(job, &signer, err))
 		return false;
+	pin_wipe();
 	ok = ks_signer_sign(signer, ks_buf_view(&m->content), message, err) ||
 	     ks_at(err, job->module);
 	ks_signer_free(signer);

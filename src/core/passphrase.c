@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/passphrase.h"
 
+#include <openssl/crypto.h>
 #include <string.h>
 
 static bool get(struct ks_asking *asking, const char **text)
@@ -28,7 +29,24 @@ static int answer(char *buf, int size, int writing, void *data)
 	return (int)len;
 }
 
-bool ks_passphrase_line(const struct ks_buf *bytes, const char *source, char **text,
+bool ks_passphrase_keep(const char *text, size_t len, char **kept, struct ks_error *err)
+{
+	*kept = OPENSSL_secure_malloc(len + 1);
+	if (!*kept)
+		return ks_fail_memory(err);
+	memcpy(*kept, text, len);
+	(*kept)[len] = '\0';
+	return true;
+}
+
+void ks_passphrase_free(char **kept)
+{
+	if (*kept)
+		OPENSSL_secure_clear_free(*kept, strlen(*kept) + 1);
+	*kept = NULL;
+}
+
+bool ks_passphrase_line(const struct ks_buf *bytes, const char *source, char **kept,
 			struct ks_error *err)
 {
 	const uint8_t *end = memchr(bytes->data, '\n', bytes->len);
@@ -36,8 +54,7 @@ bool ks_passphrase_line(const struct ks_buf *bytes, const char *source, char **t
 
 	if (memchr(bytes->data, '\0', len))
 		return ks_fail(err, KS_ERR_INPUT, "%s: a NUL byte in the passphrase", source);
-	*text = strndup((const char *)bytes->data, len);
-	return *text || ks_fail_memory(err);
+	return ks_passphrase_keep((const char *)bytes->data, len, kept, err);
 }
 
 UI_METHOD *ks_asking_method(void)

@@ -27,10 +27,20 @@ struct ks_asking {
 };
 
 /*
- * *TEXT becomes a copy of the first line of BYTES, the caller's to wipe and free.  KS_ERR_INPUT for a
- * NUL byte in it, which no passphrase has; the error names SOURCE.
+ * *KEPT becomes a copy of LEN bytes of TEXT in memory that is not swapped out, as far as
+ * ks_secret_prepare() got some: the caller's, for ks_passphrase_free().
  */
-KS_MUST_CHECK bool ks_passphrase_line(const struct ks_buf *bytes, const char *source, char **text,
+KS_MUST_CHECK bool ks_passphrase_keep(const char *text, size_t len, char **kept,
+				      struct ks_error *err);
+
+/* Wipes it; it may be NULL, and is NULL then. */
+void ks_passphrase_free(char **kept);
+
+/*
+ * Keeps the first line of BYTES.  KS_ERR_INPUT for a NUL byte in it, which no passphrase has; the
+ * error names SOURCE.
+ */
+KS_MUST_CHECK bool ks_passphrase_line(const struct ks_buf *bytes, const char *source, char **kept,
 				      struct ks_error *err);
 
 /* How OpenSSL asks; goes with a struct ks_asking as its data.  NULL without memory. */

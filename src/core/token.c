@@ -317,7 +317,7 @@ struct query {
 
 static void query_free(struct query *q)
 {
-	ks_string_free(&q->value);
+	ks_passphrase_free(&q->value);
 	ks_string_free(&q->uri);
 }
 
@@ -363,12 +363,14 @@ static bool read_source(struct query *q, const char *source, struct ks_error *er
 /* Engine and provider would try a PIN in the URI as often as they look; this way it is once. */
 static bool take_pin(struct query *q, const char *uri, struct ks_error *err)
 {
+	KS_STRING value = NULL;
 	KS_STRING source = NULL;
 
 	q->source = "the URI";
-	if (!take_value(uri, "pin-value", &q->value, err) ||
+	if (!take_value(uri, "pin-value", &value, err) ||
 	    !take_value(uri, "pin-source", &source, err) ||
-	    (!q->value && source && !read_source(q, source, err)))
+	    (value ? !ks_passphrase_keep(value, strlen(value), &q->value, err) :
+		     source && !read_source(q, source, err)))
 		return false;
 	q->from = (struct ks_passphrase){ .get = give_value, .ctx = q };
 	if (q->value)

@@ -377,25 +377,73 @@ signs_with() {
 # holds_open PID: it has an unnamed file open, the new module that is about to get its name.
 holds_open() { find "/proc/$1/fd" -lname '*(deleted)' 2>/dev/null | grep -q .; }
 
-@test "the passphrase is not in the environment of the program that uses it" {
-	local tracer pid tries=0
+# caught OPTION...: starts a run that signs with a key that wants a passphrase, and waits until a module
+# is about to get its name, which it does not get for some seconds: its tracer, and pid.
+caught() {
+	local tries=0
 	[ "$(id -u)" = 0 ] || skip "needs root: the program lets nobody else look into it"
 	openssl pkey -in "$KEYS/rsa.key" -aes256 -passout pass:open-says-me -out locked.key
 	chmod 600 locked.key
 	KBUILD_SIGN_PIN=open-says-me ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o /dev/null -e trace=linkat \
-		-e inject=linkat:delay_enter=5000000 "$KERNEL_SIGN" sign -q -j1 "${here[@]}" --hash sha256 \
+		-e inject=linkat:delay_enter=5000000 "$KERNEL_SIGN" sign -q -j1 "$@" --hash sha256 \
 		--key locked.key --cert "$KEYS/rsa.pem" 3>&- &
 	tracer=$!
 	until pid=$(cat "/proc/$tracer/task/$tracer/children") && holds_open "${pid% }"; do
 		sleep 0.05
 		[ $((tries += 1)) -lt 200 ]
 	done
-	tr '\0' '\n' <"/proc/${pid% }/environ" >environ
+	pid=${pid% }
+}
+
+@test "the passphrase is not in the environment of the program that uses it" {
+	local tracer pid
+	caught "${here[@]}"
+	tr '\0' '\n' <"/proc/$pid/environ" >environ
 	tr '\0' '\n' <"/proc/$tracer/environ" >environ.tracer
 	wait "$tracer"
 	grep -q '^PATH=' environ
 	grep -q 'open-says-me' environ.tracer
 	[ "$(grep -ac 'open-says-me' environ)" = 0 ]
+	is_signed "$tree/extra/a.ko"
+}
+
+# remembers PID TEXT: for each piece of its memory that has it, whether that is locked: "locked" or "swappable".
+remembers() {
+	python3 - "$@" <<-'END'
+		import re, sys
+		pid, text = sys.argv[1], sys.argv[2].encode()
+		with open(f"/proc/{pid}/smaps") as file:
+		    areas = re.split(r"^(?=[0-9a-f]+-[0-9a-f]+ )", file.read(), flags=re.M)[1:]
+		with open(f"/proc/{pid}/mem", "rb", 0) as memory:
+		    for area in areas:
+		        start, end, mode = re.match("([0-9a-f]+)-([0-9a-f]+) (....)", area).groups()
+		        start, size = int(start, 16), int(end, 16) - int(start, 16)
+		        # Sanitizers reserve terabytes.
+		        if not mode.startswith("rw") or size > 1 << 28:
+		            continue
+		        memory.seek(start)
+		        if text in memory.read(size):
+		            print("locked" if " lo" in re.search("^VmFlags:.*", area, re.M)[0] else "swappable")
+	END
+}
+
+@test "the passphrase is forgotten as soon as the key is open" {
+	local tracer pid
+	caught "${here[@]}"
+	remembers "$pid" open-says-me >found
+	remembers "$pid" locked.key >found.name
+	wait "$tracer"
+	[ -s found.name ]
+	[ "$(cat found)" = '' ]
+	is_signed "$tree/extra/a.ko"
+}
+
+@test "kept for the next kernel, the passphrase is where nothing is swapped out" {
+	local tracer pid
+	caught --root "$root" -k all
+	remembers "$pid" open-says-me >found
+	wait "$tracer"
+	[ "$(cat found)" = locked ]
 	is_signed "$tree/extra/a.ko"
 }
 
