@@ -326,11 +326,8 @@ bool ks_keygen_check(const struct ks_keygen *how, struct ks_error *err)
 			       OpenSSL_version(OPENSSL_VERSION_STRING));
 	if (!ks_digest_find(how->hash))
 		return ks_fail(err, KS_ERR_UNSUPPORTED, "unknown hash '%s'", how->hash);
-	if (strcmp(how->type->openssl, "EC") == 0 && strncmp(how->hash, "sha3-", 5) == 0 &&
-	    OpenSSL_version_num() < 0x30200000)
-		return ks_fail(err, KS_ERR_UNSUPPORTED,
-			       "ECDSA with %s needs OpenSSL 3.2 or later, this is %s", how->hash,
-			       OpenSSL_version(OPENSSL_VERSION_STRING));
+	if (strcmp(how->type->openssl, "EC") == 0 && !ks_digest_takes_ecdsa(how->hash, err))
+		return false;
 	if (how->subject && (!how->subject[0] || count_characters(how->subject) > NAME_LIMIT))
 		return ks_fail(err, KS_ERR_USAGE, "a subject has 1 to %d characters, this has %zu",
 			       NAME_LIMIT, count_characters(how->subject));

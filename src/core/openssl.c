@@ -85,6 +85,14 @@ bool ks_hex(struct ks_view bytes, char **hex, struct ks_error *err)
 	return true;
 }
 
+bool ks_digest_takes_ecdsa(const char *name, struct ks_error *err)
+{
+	return strncmp(name, "sha3-", 5) != 0 || OpenSSL_version_num() >= 0x30200000 ||
+	       ks_fail(err, KS_ERR_UNSUPPORTED,
+		       "ECDSA with %s needs OpenSSL 3.2 or later, this is %s", name,
+		       OpenSSL_version(OPENSSL_VERSION_STRING));
+}
+
 bool ks_digest_hex(const char *name, struct ks_view view, char **hex, struct ks_error *err)
 {
 	uint8_t digest[EVP_MAX_MD_SIZE];

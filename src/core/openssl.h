@@ -49,6 +49,9 @@ bool ks_fail_openssl(struct ks_error *err, enum ks_code code, const char *what);
 /* The digest of exactly that name, static; NULL for an unknown one. */
 const EVP_MD *ks_digest_find(const char *name);
 
+/* KS_ERR_UNSUPPORTED where this OpenSSL puts no ECDSA signature by that digest into messages. */
+KS_MUST_CHECK bool ks_digest_takes_ecdsa(const char *name, struct ks_error *err);
+
 /* The digest of VIEW by ks_digest_find(NAME), lower-case hexadecimal; the caller's. */
 KS_MUST_CHECK bool ks_digest_hex(const char *name, struct ks_view view, char **hex,
 				 struct ks_error *err);

@@ -173,11 +173,13 @@ bool ks_signer_sign(const struct ks_signer *signer, struct ks_view image, struct
 
 /* Opening */
 
-static bool check_key_type(const EVP_PKEY *key, struct ks_error *err)
+static bool check_key_type(const struct ks_signer *s, const EVP_PKEY *key, struct ks_error *err)
 {
 	const char *name;
 
-	if (EVP_PKEY_is_a(key, "RSA") || EVP_PKEY_is_a(key, "EC") || ks_key_is_mldsa(key))
+	if (EVP_PKEY_is_a(key, "EC"))
+		return ks_digest_takes_ecdsa(ks_signer_hash(s), err);
+	if (EVP_PKEY_is_a(key, "RSA") || ks_key_is_mldsa(key))
 		return true;
 	name = EVP_PKEY_get0_type_name(key);
 	return ks_fail(err, KS_ERR_UNSUPPORTED,
@@ -237,7 +239,7 @@ static bool add(struct ks_signer *s, const struct ks_identity *identity, struct 
 {
 	struct one *one = &s->one[s->count];
 
-	if (!check_key_type(identity->key, err))
+	if (!check_key_type(s, identity->key, err))
 		return blame(err, identity->key_name);
 	if (!check_key_id(s, identity->cert, err))
 		return blame(err, identity->cert_name);
@@ -308,7 +310,7 @@ static bool fill_public(struct ks_signer *s, X509 *cert, const char *hash, struc
 		return false;
 	if (!public)
 		return ks_fail_openssl(err, KS_ERR_KEY, "public key");
-	if (!check_key_type(public, err))
+	if (!check_key_type(s, public, err))
 		return false;
 	if (!X509_up_ref(cert))
 		return fail_signature(err);

@@ -224,7 +224,9 @@ twice_the_same() {
 		before=$(manifest "$root")
 		if openssl version | grep -qE '^OpenSSL 3\.[01]\.'; then
 			ks 1 sign "${here[@]}" --key "$KEYS/ec.key" --cert "$KEYS/ec.pem" --hash "$hash"
-			blames ec.key "ec.pem: $hash: EC: "
+			blames ec.key "ECDSA with $hash needs OpenSSL 3.2 or later, this is 3"
+			ks 1 sign "${here[@]}" --export requests --cert "$KEYS/ec.pem" --hash "$hash"
+			blames ec.pem "ECDSA with $hash needs OpenSSL 3.2 or later, this is 3"
 			[ "$(manifest "$root")" = "$before" ]
 		else
 			ks 0 sign "${here[@]}" --key "$KEYS/ec.key" --cert "$KEYS/ec.pem" --hash "$hash"
