@@ -20,9 +20,9 @@ static bool is_of_package(const char *image, const char *version)
 
 static bool is_of_debian(const char *image)
 {
-	static const char start[] = "/boot/initrd.img-";
+	static const char start[] = "/initrd.img-";
 
-	return strncmp(image, start, sizeof(start) - 1) == 0;
+	return strncmp(strrchr(image, '/'), start, sizeof(start) - 1) == 0;
 }
 
 bool refresh_find(const char *root, const char *version, const char *image, struct refresh *refresh)

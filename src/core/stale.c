@@ -10,7 +10,7 @@
 
 enum {
 	IMAGE_LIMIT = 512 << 20, /* bytes, of the file */
-	SMALL_LIMIT = 4096,	 /* bytes, of pkgbase and machine-id */
+	SMALL_LIMIT = 4096,	 /* bytes, of pkgbase and the names of entries */
 };
 
 /* The last copy of a module. */
@@ -67,17 +67,30 @@ static bool add_by_package(const struct search *s, struct ks_strings *paths, str
 			 ks_strings_print(paths, err, "/boot/initramfs-%s-fallback.img", name));
 }
 
-/* Where kernel-install lays what the boot loader specification calls an entry. */
-static bool add_by_machine(const struct search *s, struct ks_strings *paths, struct ks_error *err)
+static bool add_entry(const char *boot, const char *entry, const char *version,
+		      struct ks_strings *paths, struct ks_error *err)
 {
-	const char *version = s->kernel->version;
-	KS_STRING id = NULL;
+	return ks_strings_print(paths, err, "%s/%s/%s/initrd", boot, entry, version) &&
+	       ks_strings_print(paths, err, "%s/%s/%s/initrd.img-%s", boot, entry, version,
+				version);
+}
 
-	if (!read_name(s->load->root, "/etc/machine-id", &id, err))
+/*
+ * Where kernel-install lays what the boot loader specification calls an entry, named after what
+ * FILE says; under Debian's name of the initramfs, where Debian's plugin lays it.
+ */
+static bool add_by_entry(const struct search *s, const char *file, struct ks_strings *paths,
+			 struct ks_error *err)
+{
+	static const char *const boot[] = { "/boot", "/efi", "/boot/efi" };
+	KS_STRING entry = NULL;
+
+	if (!read_name(s->load->root, file, &entry, err))
 		return false;
-	return !id || (ks_strings_print(paths, err, "/boot/%s/%s/initrd", id, version) &&
-		       ks_strings_print(paths, err, "/efi/%s/%s/initrd", id, version) &&
-		       ks_strings_print(paths, err, "/boot/efi/%s/%s/initrd", id, version));
+	for (size_t i = 0; entry && i < sizeof(boot) / sizeof(*boot); i++)
+		if (!add_entry(boot[i], entry, s->kernel->version, paths, err))
+			return false;
+	return true;
 }
 
 /* What is in it */
@@ -255,7 +268,8 @@ bool ks_stale_find(const struct ks_kernel *kernel, const struct ks_load *load,
 
 	*stale = (struct ks_stale){ 0 };
 	if (add_by_version(kernel, &paths, err) && add_by_package(&s, &paths, err) &&
-	    add_by_machine(&s, &paths, err) && look(&s, &paths, stale, err))
+	    add_by_entry(&s, "/etc/kernel/entry-token", &paths, err) &&
+	    add_by_entry(&s, "/etc/machine-id", &paths, err) && look(&s, &paths, stale, err))
 		return true;
 	ks_stale_free(stale);
 	return false;

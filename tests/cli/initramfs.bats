@@ -105,9 +105,11 @@ outdated() { jq -c "[.initramfs[] | select(.image == \"$1\") | .outdated[]]" <<<
 @test "every image of a kernel is looked into, wherever distributions lay them" {
 	local path images=("$image" "/boot/initramfs-$V.img" "/boot/initrd-$V" "/lib/modules/$V/initrd"
 		"/lib/modules/$V/initramfs.img" /boot/initramfs-linux-x.img /boot/initramfs-linux-x-fallback.img
-		"/boot/0123abcd/$V/initrd" "/efi/0123abcd/$V/initrd" "/boot/efi/0123abcd/$V/initrd")
+		{/boot,/efi,/boot/efi}/{0123abcd,debian}"/$V/"{initrd,"initrd.img-$V"})
 	echo linux-x >"$tree/pkgbase"
 	echo 0123abcd >"$root/etc/machine-id"
+	mkdir "$root/etc/kernel"
+	echo debian >"$root/etc/kernel/entry-token"
 	module updates/a.ko
 	ram "$image"
 	for path in "${images[@]:1}"; do
@@ -125,23 +127,27 @@ outdated() { jq -c "[.initramfs[] | select(.image == \"$1\") | .outdated[]]" <<<
 	says "^$image: has old copies of modules \(a\); it has to be made anew, by what made it$"
 	# A name that leads elsewhere is none.
 	printf '../../x\n' >"$tree/pkgbase"
-	printf '\n' >"$root/etc/machine-id"
+	printf '\n' | tee "$root/etc/machine-id" >"$root/etc/kernel/entry-token"
 	ks 0 status "${here[@]}" --json
 	[ "$(jq '.initramfs | length' <<<"$output")" = 5 ]
 }
 
 @test "the command is what makes that image: update-initramfs, mkinitcpio, dracut" {
-	local fedora=/boot/initramfs-$V.img arch=/boot/initramfs-linux.img
+	local fedora=/boot/initramfs-$V.img arch=/boot/initramfs-linux.img entry=/efi/0123abcd/$V/initrd.img-$V
+	echo 0123abcd >"$root/etc/machine-id"
 	echo linux >"$tree/pkgbase"
 	module updates/a.ko
 	ram "$image"
 	cp "$root$image" "$root$fedora"
 	cp "$root$image" "$root$arch"
+	mkdir -p "$root${entry%/*}"
+	cp "$root$image" "$root$entry"
 	ks 0 sign "${here[@]}" "${key[@]}"
 	: >"$root/usr/bin/mkinitcpio"
 	updater
 	ks 0 status "${here[@]}"
 	says "^$image: .*\"chroot $root update-initramfs -u -k $V\" makes it anew$"
+	says "^$entry: .*\"chroot $root update-initramfs -u -k $V\" makes it anew$"
 	says "^$arch: .*\"chroot $root mkinitcpio -P\" makes it anew$"
 	says "^$fedora: .*; it has to be made anew, by what made it$"
 	: >"$root/usr/bin/dracut"
