@@ -31,7 +31,8 @@ struct ks_stale {
  *   initrd.img-V, initramfs-V.img and initrd-V in /boot;
  *   initrd and initramfs.img in the kernel's own directory;
  *   initramfs-P.img and initramfs-P-fallback.img in /boot, where its pkgbase says P;
- *   ID/V/initrd in /boot, /efi and /boot/efi, where /etc/machine-id says ID.
+ *   ID/V/initrd and ID/V/initrd.img-V in /boot, /efi and /boot/efi, where /etc/kernel/entry-token
+ *   or /etc/machine-id says ID;
  * each file once, whatever its names.  None there is no error.  Fails only for want of memory.
  */
 KS_MUST_CHECK bool ks_stale_find(const struct ks_kernel *kernel, const struct ks_load *load,

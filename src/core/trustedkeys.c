@@ -17,6 +17,7 @@ enum {
 
 static const char symbol[] = "CONFIG_SYSTEM_TRUSTED_KEYS";
 static const char keyring[] = "CONFIG_SYSTEM_TRUSTED_KEYRING";
+static const char bundle[] = "trusted_keys";
 
 struct job {
 	const struct ks_keystore *store;
@@ -56,22 +57,44 @@ static bool load_own(const struct ks_keystore *store, struct ks_certs *own, stru
 	return true;
 }
 
-/* "…/20261123-1821/signing_key.pem": a key of a store that is gone or has moved. */
-static bool was_a_key(const char *value)
+/* "…/20261123-1821/signing_key.pem": what a store gave the kernel; false for anything else. */
+static bool is_in_a_store(const char *value, char dated[NAME_MAX + 1], const char **file)
 {
 	const char *slash = strrchr(value, '/');
-	const char *dated = slash;
-	char name[NAME_MAX + 1];
+	const char *start = slash;
 
-	if (!slash || strcmp(slash + 1, KS_KEYSTORE_KEY) != 0)
+	if (!slash)
 		return false;
-	while (dated > value && dated[-1] != '/')
-		dated--;
-	if ((size_t)(slash - dated) >= sizeof(name))
+	while (start > value && start[-1] != '/')
+		start--;
+	if ((size_t)(slash - start) > NAME_MAX)
 		return false;
-	memcpy(name, dated, (size_t)(slash - dated));
-	name[slash - dated] = '\0';
-	return ks_keystore_is_dated(name) || strcmp(name, "current") == 0;
+	memcpy(dated, start, (size_t)(slash - start));
+	dated[slash - start] = '\0';
+	*file = slash + 1;
+	return ks_keystore_is_dated(dated) || strcmp(dated, "current") == 0;
+}
+
+/* A key of a store that is gone or has moved. */
+static bool was_a_key(const char *value)
+{
+	char dated[NAME_MAX + 1];
+	const char *file;
+
+	return is_in_a_store(value, dated, &file) && strcmp(file, KS_KEYSTORE_KEY) == 0;
+}
+
+/* What find_bundle() made, where the store has moved since: *PATH, in the store; else NULL. */
+static bool find_moved(const struct ks_keystore *store, const char *value, char **path,
+		       struct ks_error *err)
+{
+	char dated[NAME_MAX + 1];
+	const char *file;
+
+	*path = NULL;
+	if (!is_in_a_store(value, dated, &file) || strncmp(file, bundle, sizeof(bundle) - 1) != 0)
+		return true;
+	return ks_string_print(path, err, "%s/%s/%s", store->path, dated, file);
 }
 
 /* Whatever has become of it: no certificate of others is kept there. */
@@ -94,6 +117,24 @@ static bool absolute(const struct job *job, const char *value, char **path, stru
 			       value);
 }
 
+/* ERR says why the file that VALUE names could not be read. */
+static bool load_moved(const struct job *job, const char *value, struct ks_certs *named,
+		       struct ks_error *err)
+{
+	KS_STRING path = NULL;
+	struct ks_error other;
+
+	if (err->sys == ENOENT) {
+		if (!find_moved(job->store, value, &path, err))
+			return false;
+		if (path && ks_certs_load(named, NULL, path, &other))
+			return true;
+		err->code = KS_ERR_MISSING;
+		err->sys = 0;
+	}
+	return ks_at(err, "the certificates that CONFIG_SYSTEM_TRUSTED_KEYS names cannot be kept");
+}
+
 static bool load_kept(struct job *job, const char *value, struct ks_error *err)
 {
 	KS_CERTS named = { 0 };
@@ -109,13 +150,8 @@ static bool load_kept(struct job *job, const char *value, struct ks_error *err)
 	if (!ks_certs_load(&named, NULL, path, err)) {
 		if (err->sys == ENOENT && was_a_key(value))
 			return true;
-		if (err->sys == ENOENT) {
-			err->code = KS_ERR_MISSING;
-			err->sys = 0;
-		}
-		return ks_at(err,
-			     "the certificates that CONFIG_SYSTEM_TRUSTED_KEYS names cannot be "
-			     "kept");
+		if (!load_moved(job, value, &named, err))
+			return false;
 	}
 	if (!load_own(job->store, &own, err))
 		return false;
@@ -184,8 +220,8 @@ static bool find_bundle(const struct job *job, struct ks_view pem, char **path,
 		if (number > 1)
 			snprintf(suffix, sizeof(suffix), "-%d", number);
 		ks_string_free(path);
-		if (!ks_string_print(path, err, "%s/%s/trusted_keys%s.pem", job->store->path,
-				     job->name, suffix) ||
+		if (!ks_string_print(path, err, "%s/%s/%s%s.pem", job->store->path, job->name,
+				     bundle, suffix) ||
 		    !holds(*path, pem, &exists, &same, err))
 			return false;
 		if (same)

@@ -17,10 +17,11 @@ struct ks_trusted_keys {
 /*
  * Sets the symbol in the config at PATH to the key NAME of STORE: its signing_key.pem, or, where
  * the value until now named certificates that are not this store's, a file trusted_keys.pem beside
- * it with theirs and ours; so it is too where there is a GRACE.  A symlink's target is replaced; a config that says so already is not
- * written.  DRY_RUN writes nothing.  KS_ERR_MISSING if the value names a file that is not there and
- * was no key of a store: its certificates could not be kept.  NAME may be NULL, with DRY_RUN, to
- * find that out before there is a key.  The error names the config.
+ * it with theirs and ours; so it is too where there is a GRACE.  A store that has moved is looked for
+ * such a file by what the value says of its place in it.  A symlink's target is replaced; a config
+ * that says so already is not written.  DRY_RUN writes nothing.  KS_ERR_MISSING if the value names a
+ * file that is not there and was no key of a store: its certificates could not be kept.  NAME may be
+ * NULL, with DRY_RUN, to find that out before there is a key.  The error names the config.
  */
 KS_MUST_CHECK bool ks_trusted_keys_set(const struct ks_keystore *store, const char *name,
 				       const struct ks_grace *grace, const char *path, bool dry_run,

@@ -468,6 +468,30 @@ current() { readlink "${1:-$store}/current"; }
 	done
 }
 
+@test "certificates of others stay trusted where the store has moved" {
+	mkdir old
+	cd old
+	store=$PWD/certs-local
+	config config ECDSA sha512 "CONFIG_SYSTEM_TRUSTED_KEYS=\"$KEYS/ca.pem\""
+	genkeys 0
+	trusts config "$store/$(current)/trusted_keys.pem"
+	cd ..
+	mv old new
+	cd new
+	store=$PWD/certs-local
+	genkeys 0
+	trusts config "$store/$(current)/trusted_keys.pem"
+	genkeys 0 --refresh always
+	trusts config "$store/$(current)/trusted_keys.pem"
+	openssl crl2pkcs7 -nocrl -certfile "$store/current/trusted_keys.pem" |
+		openssl pkcs7 -print_certs -noout | grep -q 'the ca key'
+	# Only by that name, and only where it is there.
+	sed -i "s,certs-local/[^/]*/trusted,certs-local/20200101-0000/trusted," config
+	sed -i "s,$PWD,/nowhere," config
+	genkeys 1
+	warns 'config.*cannot be kept: /nowhere/certs-local/20200101-0000/trusted_keys.pem: '
+}
+
 @test "what stays trusted is said once a config" {
 	config config ECDSA sha512 "CONFIG_SYSTEM_TRUSTED_KEYS=\"$KEYS/ca.pem\""
 	genkeys 0
