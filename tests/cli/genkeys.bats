@@ -475,7 +475,7 @@ current() { readlink "${1:-$store}/current"; }
 	config config ECDSA sha512 "CONFIG_SYSTEM_TRUSTED_KEYS=\"$KEYS/ca.pem\""
 	genkeys 0
 	trusts config "$store/$(current)/trusted_keys.pem"
-	cd ..
+	cd "$work"
 	mv old new
 	cd new
 	store=$PWD/certs-local
