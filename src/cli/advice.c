@@ -8,29 +8,40 @@
 
 #include "base/file.h"
 #include "base/place.h"
-#include "cli/key_file.h"
 #include "cli/refresh.h"
 #include "cli/shell.h"
 #include "core/cert.h"
+#include "core/key.h"
+#include "core/secret.h"
 #include "core/token.h"
 
 enum { CERT_LIMIT = 1 << 20 }; /* bytes */
 
 /* The situation */
 
-static bool read_file(struct situation *s, const char *root, struct ks_error *err)
+/* Where it has none to be read without a passphrase, *IS_LOCKED. */
+static bool read_file(struct situation *s, bool *is_locked, struct ks_error *err)
 {
+	bool is_shared = strcmp(s->cert, s->key) == 0;
 	KS_BUF file = { 0 };
 	struct stat st;
 
-	return ks_file_read_path(root, s->cert, CERT_LIMIT, &file, &st, err) &&
-	       ks_cert_parse(ks_buf_view(&file), &s->x509, err);
+	ks_secret_hold();
+	if (!ks_file_read_path(s->root, s->cert, CERT_LIMIT, &file, &st, err))
+		return ks_at(err, s->cert);
+	if (ks_cert_parse(ks_buf_view(&file), &s->x509, err))
+		return true;
+	*is_locked = is_shared && ks_key_is_pkcs12(ks_buf_view(&file));
+	if (*is_locked)
+		ks_fail(err, KS_ERR_KEY, "it is in a PKCS#12 file with the key, not opened here");
+	return ks_at(err, s->cert);
 }
 
-static bool read_cert(struct situation *s, const char *root, struct ks_error *err)
+static bool read_cert(struct situation *s, bool *is_locked, struct ks_error *err)
 {
-	if (!(ks_token_is_uri(s->cert) ? key_file_cert(root, s->cert, &s->x509, err) :
-					 read_file(s, root, err)))
+	*is_locked = false;
+	if (!(ks_token_is_uri(s->cert) ? key_file_cert(s->root, s->cert, &s->x509, err) :
+					 read_file(s, is_locked, err)))
 		return false;
 	s->standing = ks_trust_standing(s->trust, s->x509, &s->standing_why);
 	return true;
@@ -56,12 +67,25 @@ static bool redact(char **name, struct ks_error *err)
 	return ks_token_redact(full, name, err);
 }
 
+/* What cannot be known without the certificate, for a reason that is no want of memory. */
+static bool go_without_cert(struct situation *s, bool is_locked, const struct ks_error *fault,
+			    struct ks_error *err)
+{
+	s->is_hidden = key_file_is_hidden(fault);
+	s->usable = is_locked || s->is_hidden ? KS_UNKNOWN : KS_NO;
+	s->standing = KS_STANDING_UNKNOWN;
+	if (!ks_string_print(&s->cert_why, err, "its certificate cannot be read: %s", fault->text))
+		return false;
+	s->standing_why = s->cert_why;
+	return ks_string_copy(&s->usable_why, s->cert_why, err);
+}
+
 static bool find_key(struct situation *s, const struct config *config, struct ks_error *err)
 {
 	struct ks_keysearch search = request_search(s->request->root, config, s->kernel);
 	KS_KEY_PLACE place = { 0 };
 	struct ks_error fault;
-	bool is_read;
+	bool is_read, is_locked;
 
 	if (!ks_keysearch(&search, &place, &fault)) {
 		s->is_keyless = fault.code == KS_ERR_MISSING;
@@ -69,14 +93,14 @@ static bool find_key(struct situation *s, const struct config *config, struct ks
 					     ks_string_copy(&s->key_why, fault.text, err);
 	}
 	take(s, &place);
-	is_read = read_cert(s, place.root, &fault);
+	s->guard = config->key_guard;
+	is_read = read_cert(s, &is_locked, &fault);
 	if (!redact(&s->key, err) || !redact(&s->cert, err))
 		return false;
 	if (is_read)
 		return true;
-	s->standing = KS_STANDING_UNKNOWN;
-	s->standing_why = "its certificate cannot be read";
-	return fault.sys != ENOMEM || ((*err = fault), false);
+	return fault.sys == ENOMEM ? ((*err = fault), false) :
+				     go_without_cert(s, is_locked, &fault, err);
 }
 
 bool situation_find(const struct request *request, const char *efivars,
@@ -99,12 +123,28 @@ bool situation_find(const struct request *request, const char *efivars,
 	return ok;
 }
 
+bool situation_try_key(struct situation *s, struct ks_error *err)
+{
+	struct key_file file = {
+		.root = s->root, .key = s->key, .cert = s->cert, .guard = s->guard
+	};
+	struct ks_error why;
+
+	if (!s->key || s->is_hidden || s->usable == KS_NO)
+		return true;
+	s->usable = key_file_try(&file, s->x509, &why);
+	ks_string_free(&s->usable_why);
+	return s->usable == KS_YES || ks_string_copy(&s->usable_why, why.text, err);
+}
+
 void situation_free(struct situation *s)
 {
 	free(s->key);
 	free(s->cert);
 	free(s->key_why);
 	free(s->hash);
+	free(s->cert_why);
+	free(s->usable_why);
 	X509_free(s->x509);
 	*s = (struct situation){ 0 };
 }
@@ -477,7 +517,16 @@ static void signing_steps(const struct advice *a, const struct situation *s, boo
 	const char *hindrance = is_no_use(s);
 	KS_STRING why = NULL;
 
-	if (!s->key && !s->is_keyless) {
+	if (a->sign && s->usable == KS_NO) {
+		steps->ok = steps->ok &&
+			    ks_string_print(&why, steps->err,
+					    "sign cannot use the key: %s: mend that, or sign with "
+					    "another one (--key, --cert)",
+					    s->usable_why);
+		hindrance = why ? why : "";
+	} else if (s->is_hidden) {
+		hindrance = "only root may read the key's certificate: ask again as root";
+	} else if (!s->key && !s->is_keyless) {
 		steps->ok = steps->ok &&
 			    ks_string_print(&why, steps->err,
 					    "the key to sign with cannot be found: %s", s->key_why);
@@ -493,6 +542,10 @@ static void signing_steps(const struct advice *a, const struct situation *s, boo
 	refresh_step(a, s, steps);
 	if (hindrance)
 		add_step(steps, NULL, hindrance);
+	else if (a->trust && s->key && !s->x509)
+		add_step(steps, NULL,
+			 "to have the kernel trust the key, take its certificate out of that file: "
+			 "kernel-sign enroll --cert FILE");
 	else if (a->trust)
 		trust_step(s, steps);
 }

@@ -3,6 +3,7 @@
 #ifndef KS_CLI_ADVICE_H
 #define KS_CLI_ADVICE_H
 
+#include "cli/key_file.h"
 #include "cli/request.h"
 #include "core/facts.h"
 
@@ -17,9 +18,14 @@ struct situation {
 	bool is_keyless;     /* none is anywhere, so that one may be made */
 	char *key_why;	     /* what named it; without a key, why there is none */
 	char *hash;	     /* that it would sign with */
-	X509 *x509;	     /* NULL where it cannot be read */
+	enum key_guard guard;
+	X509 *x509;	/* NULL where it cannot be read */
+	bool is_hidden; /* the certificate: root may read it */
+	char *cert_why; /* why it cannot be read */
 	enum ks_standing standing;
 	const char *standing_why; /* or NULL */
+	enum ks_answer usable;	  /* whether sign can sign with it */
+	char *usable_why;	  /* why not, or why nobody knows; or NULL */
 };
 
 #define SITUATION __attribute__((cleanup(situation_free))) struct situation
@@ -31,6 +37,9 @@ struct situation {
 KS_MUST_CHECK bool situation_find(const struct request *request, const char *efivars,
 				  const struct ks_kernel *kernel, const struct ks_trust *trust,
 				  struct situation *situation, struct ks_error *err);
+
+/* Tries the key as well, see key_file_try(): usable then says more.  Fails only for want of memory. */
+KS_MUST_CHECK bool situation_try_key(struct situation *situation, struct ks_error *err);
 
 void situation_free(struct situation *situation);
 

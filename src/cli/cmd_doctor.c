@@ -149,14 +149,26 @@ static struct json_object *key_json(const struct situation *s)
 	json_object_object_add(o, "standing",
 			       report_text(s->key ? ks_standing_name(s->standing) : NULL));
 	json_object_object_add(o, "why", report_text(s->standing_why));
+	json_object_object_add(o, "usable", report_text(s->key ? ks_answer_name(s->usable) : NULL));
+	json_object_object_add(o, "usable_why", report_text(s->usable_why));
 	return o;
+}
+
+static void tell_cert(const struct situation *s)
+{
+	KS_STRING name = NULL;
+	struct ks_error err;
+
+	if (!ks_name_short(X509_get_subject_name(s->x509), &name, &err))
+		report_error(&err);
+	report_line("            its certificate %s \"%s\" is, for this kernel: %s%s%s%s", s->cert,
+		    name ? name : "?", ks_standing_name(s->standing), s->standing_why ? " (" : "",
+		    s->standing_why ? s->standing_why : "", s->standing_why ? ")" : "");
 }
 
 static void tell_key(struct doctor *d)
 {
 	const struct situation *s = d->situation;
-	KS_STRING name = NULL;
-	struct ks_error err;
 
 	put(d, "key", key_json(s));
 	if (is_quiet(d))
@@ -165,12 +177,14 @@ static void tell_key(struct doctor *d)
 		report_line("key         none: %s", s->key_why);
 		return;
 	}
-	if (s->x509 && !ks_name_short(X509_get_subject_name(s->x509), &name, &err))
-		report_error(&err);
 	report_line("key         %s (from %s)", s->key, s->key_why);
-	report_line("            its certificate %s \"%s\" is, for this kernel: %s%s%s%s", s->cert,
-		    name ? name : "?", ks_standing_name(s->standing), s->standing_why ? " (" : "",
-		    s->standing_why ? s->standing_why : "", s->standing_why ? ")" : "");
+	if (s->x509)
+		tell_cert(s);
+	else
+		report_line("            %s", s->cert_why);
+	if (s->usable != KS_YES && s->x509)
+		report_line("            %s: %s",
+			    s->usable == KS_NO ? "sign cannot use it" : "not tried", s->usable_why);
 }
 
 /* The modules */
@@ -384,7 +398,8 @@ static int examine_kernel(struct doctor *d, const char *version)
 
 	if (!request_find_kernel(&look->request, version, &kernel, &err) ||
 	    !request_find_trust(&look->request, look->efivars, &kernel, &trust, &err) ||
-	    !situation_find(&look->request, look->efivars, &kernel, &trust, &situation, &err)) {
+	    !situation_find(&look->request, look->efivars, &kernel, &trust, &situation, &err) ||
+	    !situation_try_key(&situation, &err)) {
 		report_error(&err);
 		return STATUS_FAILED;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/key_file.h"
 
+#include <errno.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include "core/cert.h"
 #include "core/key.h"
 #include "core/secret.h"
+#include "core/signer.h"
 #include "core/token.h"
 
 enum { LIMIT = 1 << 20 }; /* bytes */
@@ -164,12 +166,84 @@ bool key_file_open(const struct key_file *file, struct ks_identity *identity, st
 	return true;
 }
 
+bool key_file_is_hidden(const struct ks_error *err)
+{
+	return (err->sys == EACCES || err->sys == EPERM) && geteuid() != 0;
+}
+
+static bool ask_nobody(void *ctx, const char **text, const char **source, struct ks_error *err)
+{
+	bool *is_wanted = ctx;
+
+	(void)text, (void)source;
+	*is_wanted = true;
+	return ks_fail(err, KS_ERR_KEY, "its passphrase is not asked for here");
+}
+
+/* Any digest will do: the one that modules are signed with is another question. */
+static bool try_out(const struct ks_identity *identity, struct ks_error *err)
+{
+	struct ks_signer_spec spec = { .identity = identity, .count = 1, .hash = "sha256" };
+	struct ks_signer *signer;
+
+	if (!identity->cert) {
+		ks_fail(err, KS_ERR_KEY, "no certificate in it");
+		return ks_at(err, identity->key_name);
+	}
+	if (!ks_signer_open(&signer, &spec, err))
+		return false;
+	ks_signer_free(signer);
+	return true;
+}
+
+static enum ks_answer try_bytes(const struct key_file *file, struct ks_view key, X509 *cert,
+				struct ks_error *why)
+{
+	bool is_locked = false, is_fit;
+	struct ks_passphrase nobody = { .get = ask_nobody, .ctx = &is_locked };
+	KS_IDENTITY identity = { .key_name = file->key, .cert_name = file->cert };
+
+	if (cert && X509_up_ref(cert))
+		identity.cert = cert;
+	if (ks_key_is_tss2(key)) {
+		ks_fail(why, KS_ERR_KEY, "a key in a TPM, which is not tried here");
+		ks_at(why, file->key);
+		return KS_UNKNOWN;
+	}
+	is_fit = (ks_key_open(key, &nobody, &identity.key, cert ? NULL : &identity.cert, why) ||
+		  ks_at(why, file->key)) &&
+		 try_out(&identity, why);
+	return is_fit ? KS_YES : is_locked || why->sys == ENOMEM ? KS_UNKNOWN : KS_NO;
+}
+
+enum ks_answer key_file_try(const struct key_file *file, X509 *cert, struct ks_error *why)
+{
+	struct bytes key = { 0 };
+	enum ks_answer answer;
+
+	if (ks_token_is_uri(file->key)) {
+		ks_fail(why, KS_ERR_KEY, "a key on a token, or in a TPM, is not tried here");
+		return KS_UNKNOWN;
+	}
+	ks_secret_hold();
+	if (read_file(file->root, file->key, &key, why) &&
+	    check_exposure(file->key, &key, file->guard, why))
+		answer = try_bytes(file, ks_buf_view(&key.content), cert, why);
+	else
+		answer = key_file_is_hidden(why) || why->sys == ENOMEM ? KS_UNKNOWN : KS_NO;
+	ks_buf_free(&key.content);
+	return answer;
+}
+
 bool key_file_cert(const char *root, const char *path, X509 **cert, struct ks_error *err)
 {
 	struct key_file file = { .root = root, .key = path, .cert = path };
 	struct ks_identity identity = { 0 };
-	bool ok = name_both(&file, &identity, err) && open_cert(&file, &identity, err);
+	bool ok;
 
+	/* Its key may stand in the same file. */
+	ks_secret_hold();
+	ok = name_both(&file, &identity, err) && open_cert(&file, &identity, err);
 	if (ok) {
 		warn_dates(identity.cert_name, identity.cert);
 		*cert = identity.cert;
@@ -194,6 +268,7 @@ bool key_file_certs(struct ks_certs *certs, const char *root, const char *path,
 {
 	KS_STRING shown = NULL;
 
+	ks_secret_hold();
 	if (!ks_token_is_uri(path))
 		return ks_certs_load(certs, root, path, err);
 	return ks_token_redact(path, &shown, err) && load_answering(certs, path, shown, err);

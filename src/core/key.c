@@ -72,7 +72,7 @@ static X509 *choose_cert(const struct found *found)
 	return chosen;
 }
 
-static bool has_tss2(struct ks_view file)
+bool ks_key_is_tss2(struct ks_view file)
 {
 	static const char head[] = "-----BEGIN TSS2 PRIVATE KEY-----";
 
@@ -115,7 +115,7 @@ bool ks_key_open(struct ks_view file, const struct ks_passphrase *from, EVP_PKEY
 	struct found found = { 0 };
 	KS_BIO *bio = NULL;
 
-	if (has_tss2(file) && !ks_token_prepare_tss2(err))
+	if (ks_key_is_tss2(file) && !ks_token_prepare_tss2(err))
 		return false;
 	if (!ks_bio_open(file, &bio, err))
 		return false;

@@ -22,6 +22,9 @@ KS_MUST_CHECK bool ks_key_open(struct ks_view file, const struct ks_passphrase *
 /* Whether FILE is PKCS#12 (RFC 7292), which may have both key and certificate. */
 bool ks_key_is_pkcs12(struct ks_view file);
 
+/* Whether FILE has a key that only the TPM can use which made it. */
+bool ks_key_is_tss2(struct ks_view file);
+
 /*
  * The same with what is known already.  PASSPHRASE is NULL where there is none.  The caller frees *key.  KS_ERR_KEY says whether there
  * is no private key in FILE, whether it wants a passphrase or whether this one is wrong.

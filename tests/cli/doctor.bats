@@ -399,3 +399,157 @@ has_steps() {
 	ks 0 "${doctor[@]}" --json
 	[[ $output$stderr != *5ecret* ]]
 }
+
+# spoilt FAULT: what sign says of the key, doctor says too, and advises no step that fails for it.
+spoilt() {
+	ks 1 sign "${here[@]}"
+	warns "$1"
+	ks 0 "${doctor[@]}" --json
+	[ "$(jq -r .key.usable <<<"$output")" = no ]
+	jq -r .key.usable_why <<<"$output" | grep -E -- "$1"
+	has_steps "^sign cannot use the key: .*$1.*: mend that, or sign with another one \(--key, --cert\)$"
+	ks 0 "${doctor[@]}"
+	says "$1"
+}
+
+@test "a key that sign cannot use is told, and no step that would fail" {
+	dkms_key rsa
+	listed rsa | variable db "$SECURITY"
+	module extra/a.ko
+	ks 0 "${doctor[@]}" --json
+	[ "$(jq -c '.key | [.usable, .usable_why]' <<<"$output")" = '["yes",null]' ]
+	has_steps '^kernel-sign sign '
+	mok=$root/var/lib/dkms
+	cp "$KEYS/other.der" "$mok/mok.pub"
+	spoilt 'mok.key: /var/lib/dkms/mok.pub: the certificate does not belong to the private key'
+	dkms_key rsa
+	chmod 666 "$mok/mok.key"
+	spoilt 'mok.key: others can write to the private key'
+	dkms_key rsa
+	chmod 600 "$mok/mok.key"
+	echo junk >"$mok/mok.key"
+	spoilt 'mok.key: no private key in it'
+	openssl genpkey -algorithm ed25519 -out "$mok/mok.key"
+	openssl req -new -x509 -key "$mok/mok.key" -subj '/CN=the odd key' -outform DER -out "$mok/mok.pub"
+	spoilt 'mok.key: ED25519 keys cannot sign modules'
+	dkms_key rsa
+	rm "$mok/mok.pub"
+	spoilt 'mok.pub: .*No such file'
+	[ "$(jq -r .key.why <<<"$("$KERNEL_SIGN" "${doctor[@]}" --json)")" != null ]
+	echo junk >"$mok/mok.pub"
+	spoilt 'mok.pub: no certificate in it'
+}
+
+@test "a key that others can read is one for sign, unless the configuration says otherwise" {
+	dkms_key rsa
+	module extra/a.ko
+	chmod 644 "$root/var/lib/dkms/mok.key"
+	ks 0 "${doctor[@]}" --json
+	warns 'warning: /var/lib/dkms/mok.key: the private key is open to others'
+	[ "$(jq -r .key.usable <<<"$output")" = yes ]
+	mkdir -p "$root/etc"
+	echo 'key-permissions = strict' >"$root/etc/kernel-sign.conf"
+	spoilt 'mok.key: the private key is open to others'
+}
+
+@test "what is signed already needs no key that works" {
+	dkms_key rsa
+	module extra/a.ko
+	ks 0 sign "${here[@]}"
+	echo junk >"$root/var/lib/dkms/mok.key"
+	ks 0 "${doctor[@]}" --json
+	[ "$(jq -r .key.usable <<<"$output")" = no ]
+	has_steps '^kernel-sign enroll '
+}
+
+@test "nobody is asked for a key's passphrase, and the key is not called faulty" {
+	dkms_key rsa
+	module extra/a.ko
+	openssl pkey -in "$KEYS/rsa.key" -aes128 -passout pass:oh-5ecret -out "$root/var/lib/dkms/mok.key"
+	# It may not even be tried where it is known.
+	export KBUILD_SIGN_PIN=another
+	run on_terminal "$KERNEL_SIGN" "${doctor[@]}"
+	[ "$status" = 0 ]
+	says "not tried: /var/lib/dkms/mok.key: the private key is encrypted; its passphrase is not asked for here"
+	[[ $output != *'Passphrase of'* && $output != *another* ]]
+	says '^  1\. kernel-sign sign '
+	ks 0 "${doctor[@]}" --json
+	[ "$(jq -r .key.usable <<<"$output")" = unknown ]
+	has_steps '^kernel-sign sign ' '^kernel-sign enroll '
+	# Nor for that of a file with key and certificate.
+	mkdir -p "$root/etc"
+	openssl pkcs12 -export -inkey "$KEYS/rsa.key" -in "$KEYS/rsa.pem" -passout pass:oh-5ecret -out "$root/etc/it.p12"
+	echo 'key = /etc/it.p12' >"$root/etc/kernel-sign.conf"
+	ks 0 "${doctor[@]}" --json
+	[ "$(jq -r .key.usable <<<"$output")" = unknown ]
+	has_steps '^kernel-sign sign ' 'kernel-sign enroll --cert FILE$'
+	chmod 666 "$root/etc/it.p12"
+	KBUILD_SIGN_PIN=oh-5ecret spoilt 'it.p12: others can write to the private key'
+}
+
+@test "keys on tokens and in TPMs are not tried" {
+	module extra/a.ko
+	mkdir -p "$root/etc"
+	cp "$KEYS/rsa.der" "$root/etc/it.der"
+	printf '%s\n' 'key = pkcs11:token=nowhere;object=it?pin-value=oh-5ecret' 'cert = /etc/it.der' \
+		>"$root/etc/kernel-sign.conf"
+	ks 0 "${doctor[@]}" --json
+	[ "$(jq -r .key.usable <<<"$output")" = unknown ]
+	has_steps '^kernel-sign sign ' '^kernel-sign enroll '
+	printf -- '-----BEGIN TSS2 PRIVATE KEY-----\nAAAA\n-----END TSS2 PRIVATE KEY-----\n' >"$root/etc/it.tpm"
+	chmod 600 "$root/etc/it.tpm"
+	printf '%s\n' 'key = /etc/it.tpm' 'cert = /etc/it.der' >"$root/etc/kernel-sign.conf"
+	ks 0 "${doctor[@]}" --json
+	[ "$(jq -r .key.usable <<<"$output")" = unknown ]
+	[[ $(jq -r .key.usable_why <<<"$output") == *'in a TPM, which is not tried here' ]]
+	has_steps '^kernel-sign sign ' '^kernel-sign enroll '
+}
+
+@test "that an ordinary user may not read a key is no fault of it" {
+	needs_root
+	dkms_key rsa
+	module extra/a.ko
+	let_nobody_in
+	chown 0:0 "$root"/var/lib/dkms/mok.*
+	not nobody cat "$root/var/lib/dkms/mok.key"
+	output=$(nobody "$KERNEL_SIGN" "${doctor[@]}" --json)
+	[ "$(jq -r .key.usable <<<"$output")" = unknown ]
+	[ "$(jq -r .key.usable_why <<<"$output")" = '/var/lib/dkms/mok.key: open: Permission denied' ]
+	has_steps '^kernel-sign sign ' '^kernel-sign enroll '
+	chmod 600 "$root/var/lib/dkms/mok.pub"
+	output=$(nobody "$KERNEL_SIGN" "${doctor[@]}" --json)
+	[ "$(jq -r .key.usable <<<"$output")" = unknown ]
+	has_steps "^only root may read the key's certificate: ask again as root\$"
+}
+
+# core_first FILE COMMAND...: when the file of that name is read, no core dump can be any more.
+core_first() {
+	local file=$1
+	shift
+	ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o trace -e trace=prlimit64,setrlimit,openat "$KERNEL_SIGN" "$@" >/dev/null || true
+	grep -E "RLIMIT_CORE, .*rlim_max=0|openat\([0-9]+, \"$file\", O_RDONLY" trace
+	[[ $(grep -E "RLIMIT_CORE, .*rlim_max=0|openat\([0-9]+, \"$file\", O_RDONLY" trace | head -n 1) == *RLIMIT_CORE* ]]
+	grep -qE "openat\([0-9]+, \"$file\", O_RDONLY" trace
+}
+
+@test "no core dump once a private key is read, also one that stands with its certificate" {
+	module extra/a.ko
+	dkms_key rsa
+	core_first mok.key "${doctor[@]}"
+	mkdir -p "$root/etc"
+	cat "$KEYS/rsa.key" "$KEYS/rsa.pem" >"$root/etc/both.pem"
+	echo 'key = /etc/both.pem' >"$root/etc/kernel-sign.conf"
+	core_first both.pem "${doctor[@]}"
+	core_first both.pem status "${here[@]}" a
+	core_first both.pem verify "${here[@]}" a
+	core_first both.pem enroll "${here[@]}" --efivars "$efi" -n
+}
+
+@test "status and verify leave the private key alone" {
+	dkms_key rsa
+	module extra/a.ko
+	ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o trace -e trace=openat "$KERNEL_SIGN" status "${here[@]}" a >/dev/null
+	ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o trace.2 -e trace=openat "$KERNEL_SIGN" verify "${here[@]}" a >/dev/null || true
+	grep -q '"mok.pub", O_RDONLY' trace trace.2
+	not grep '"mok.key", O_RDONLY' trace trace.2
+}
