@@ -23,6 +23,7 @@ struct doctor {
 	struct advice advice;
 	struct ks_strings paths; /* of all modules that were looked at */
 	size_t total, loading, tainting, unknown;
+	bool is_complete; /* all were found and read */
 };
 
 static void put(struct doctor *d, const char *name, struct json_object *value)
@@ -237,7 +238,9 @@ static int look_at_modules(struct doctor *d)
 
 	d->modules = d->out ? json_object_new_array() : NULL;
 	status = look_run(d->look, false, each, d);
+	d->is_complete = status == STATUS_DONE;
 	put(d, "modules", d->modules);
+	put(d, "modules_complete", json_object_new_boolean(d->is_complete));
 	if (!is_quiet(d) && d->total)
 		tell_count(d);
 	return status;
@@ -340,7 +343,8 @@ static void tell_count_of_steps(const struct doctor *d, size_t count)
 	if (count)
 		report_line("What to do%s:", geteuid() ? ", as root" : "");
 	else
-		report_line(d->loading == d->total ? "There is nothing to do." :
+		report_line(!d->is_complete	   ? "Not all modules were found or read." :
+			    d->loading == d->total ? "There is nothing to do." :
 						     "What to do about that is not known.");
 }
 

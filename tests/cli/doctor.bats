@@ -553,3 +553,31 @@ core_first() {
 	grep -q '"mok.pub", O_RDONLY' trace trace.2
 	not grep '"mok.key", O_RDONLY' trace trace.2
 }
+
+@test "what was not found or read is not said to need nothing" {
+	dkms_key rsa
+	listed rsa | variable db "$SECURITY"
+	module extra/a.ko
+	ks 0 sign "${here[@]}"
+	for name in nosuch 'a nosuch' /no/such.ko; do
+		# shellcheck disable=SC2086 # two names
+		ks 1 "${doctor[@]}" $name
+		says '^Not all modules were found or read\.$'
+		not says 'nothing to do|not known'
+		# shellcheck disable=SC2086
+		ks 1 "${doctor[@]}" --json $name
+		[ "$(jq -c '[.modules_complete, .steps]' <<<"$output")" = '[false,[]]' ]
+	done
+	[ "$(jq -r '.modules[0].error' <<<"$output")" = '/no/such.ko: open: No such file or directory' ]
+	echo junk >"$tree/extra/b.ko"
+	ks 1 "${doctor[@]}"
+	says '^Not all modules were found or read\.$'
+	ks 0 "${doctor[@]}" --json a
+	[ "$(jq -c .modules_complete <<<"$output")" = true ]
+	ks 0 "${doctor[@]}" a
+	says '^There is nothing to do\.$'
+	# None at all is no fault.
+	rm "$tree"/extra/*
+	ks 0 "${doctor[@]}"
+	says '^There is nothing to do\.$'
+}
