@@ -62,3 +62,8 @@ bool ks_error_is_nowhere(const struct ks_error *err)
 {
 	return err->sys == ENOENT || err->sys == ENOTDIR || err->sys == ELOOP;
 }
+
+bool ks_error_is_denied(const struct ks_error *err)
+{
+	return err->sys == EACCES || err->sys == EPERM;
+}

@@ -54,6 +54,9 @@ bool ks_at(struct ks_error *err, const char *name);
 /* Whether a path led nowhere: a part of it is not there, is no directory, or a link in a circle. */
 bool ks_error_is_nowhere(const struct ks_error *err);
 
+/* Whether something is there, perhaps, that this user may not read. */
+bool ks_error_is_denied(const struct ks_error *err);
+
 /* That they are false is known to the compiler too, and to whoever analyses the code. */
 static inline bool ks_false(bool failed)
 {

@@ -185,7 +185,8 @@ bool advice_need(struct advice *a, const struct situation *s, const char *path,
 {
 	const struct ks_prediction *p = &facts->prediction;
 
-	if (p->fate == KS_FATE_UNKNOWN && p->cause == KS_CAUSE_UNAVAILABLE_KEY && geteuid() != 0)
+	if (p->fate == KS_FATE_UNKNOWN && geteuid() != 0 &&
+	    (p->cause == KS_CAUSE_UNAVAILABLE_KEY || s->trust->unseen.count))
 		a->privilege = true;
 	/* A signature by a key that is not trusted taints as well. */
 	if (p->fate == KS_FATE_TAINTS && s->standing != KS_STANDING_ACCEPTED)
@@ -556,8 +557,7 @@ bool advice_steps(const struct advice *a, const struct situation *s, bool whole,
 	struct steps steps = { .step = step, .err = err, .ok = true };
 
 	if (a->privilege)
-		add_step(&steps, NULL,
-			 "ask again as root, who can see all of the kernel's certificates");
+		add_step(&steps, NULL, "ask again as root, who may see what this user cannot");
 	rebuild_step(a, s, &steps);
 	if (a->newer)
 		add_step(&steps, NULL,

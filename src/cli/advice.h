@@ -51,7 +51,7 @@ struct advice {
 	bool newer;		       /* a file that somebody revoked */
 	char *refresh;		       /* an initramfs that has old copies, or will have; or NULL */
 	bool gate;		       /* DKMS installs without looking */
-	bool privilege;		       /* what an ordinary user cannot see */
+	bool privilege;		       /* that this user has not, to see more */
 	struct ks_strings signed_anew; /* paths, as commands name them */
 	struct ks_strings rebuilt;     /* names of modules made for another kernel */
 };

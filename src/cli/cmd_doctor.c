@@ -220,6 +220,8 @@ static void each(void *ctx, const struct look *look)
 	d->total++;
 	if (d->modules)
 		json_object_array_add(d->modules, look_json(look));
+	if (look->err && ks_error_is_denied(look->err) && geteuid() != 0)
+		d->advice.privilege = true;
 	if (!look->facts || !look->facts->is_predicted)
 		return;
 	count_fate(d, &look->facts->prediction);

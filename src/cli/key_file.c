@@ -168,7 +168,7 @@ bool key_file_open(const struct key_file *file, struct ks_identity *identity, st
 
 bool key_file_is_hidden(const struct ks_error *err)
 {
-	return (err->sys == EACCES || err->sys == EPERM) && geteuid() != 0;
+	return ks_error_is_denied(err) && geteuid() != 0;
 }
 
 static bool ask_nobody(void *ctx, const char **text, const char **source, struct ks_error *err)

@@ -182,7 +182,7 @@ bool look_reader(const struct look *look, char **text, struct ks_error *err)
 	if (ks_objection_is_kernels(look->facts->objection))
 		return ks_string_print(text, err, "no (%s)", look->facts->objection->text);
 	if (look->reader == KS_READER_UNKNOWN)
-		return ks_string_copy(text, "unknown (no kernel config found)", err);
+		return ks_string_copy(text, "unknown (no kernel config could be read)", err);
 	if (!reads)
 		return ks_string_copy(text, "no (this kernel decompresses no modules itself)", err);
 	if (reads != codec)

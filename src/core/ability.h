@@ -15,7 +15,7 @@ enum { KS_ABILITY_DIGESTS = 16 }; /* room for the table in ability.c */
 
 struct ks_abilities {
 	int series;	       /* ks_kernel_series(), 0 if unknown */
-	enum ks_answer config; /* whether a config of this kernel was found */
+	enum ks_answer config; /* whether a config of this kernel could be read */
 	enum ks_answer digest[KS_ABILITY_DIGESTS];
 	bool is_built_in
 		[KS_ABILITY_DIGESTS]; /* there when the keyrings are filled, before modules */

@@ -122,25 +122,51 @@ static bool try_running(const char *root, const char *symbol, char **value, char
 	       (!*value || ks_string_copy(file, path, err));
 }
 
+static const char *const configs[] = { "build/.config", "build/include/config/auto.conf",
+				       "config" };
+
+enum { OWN_CONFIGS = sizeof(configs) / sizeof(*configs), CONFIGS };
+
+/* The Ith that there may be; the last one is /boot's. */
+static bool config_path(const struct ks_kernel *kernel, size_t i, char **path, struct ks_error *err)
+{
+	return i < OWN_CONFIGS ? ks_string_print(path, err, "%s/%s", kernel->dir, configs[i]) :
+				 ks_string_print(path, err, "/boot/config-%s", kernel->version);
+}
+
 bool ks_kernel_config(const struct ks_kernel *kernel, const char *root, const char *symbol,
 		      char **value, char **file, struct ks_error *err)
 {
-	static const char *const inside[] = { "build/.config", "build/include/config/auto.conf",
-					      "config" };
-	KS_STRING boot = NULL;
-
 	*value = *file = NULL;
 	if (kernel->is_running && !try_running(root, symbol, value, file, err))
 		return false;
-	for (size_t i = 0; i < sizeof(inside) / sizeof(*inside); i++) {
+	for (size_t i = 0; i < CONFIGS; i++) {
 		KS_STRING path = NULL;
 
-		if (!ks_string_print(&path, err, "%s/%s", kernel->dir, inside[i]) ||
+		if (!config_path(kernel, i, &path, err) ||
 		    !try_config(root, path, symbol, value, file, err))
 			return false;
 	}
-	return ks_string_print(&boot, err, "/boot/config-%s", kernel->version) &&
-	       try_config(root, boot, symbol, value, file, err);
+	return true;
+}
+
+bool ks_kernel_config_denied(const struct ks_kernel *kernel, const char *root, bool *is_denied,
+			     struct ks_error *err)
+{
+	*is_denied = false;
+	for (size_t i = 0; i < CONFIGS && !*is_denied; i++) {
+		KS_STRING path = NULL;
+		KS_BUF config = { 0 };
+		struct stat st;
+
+		if (!config_path(kernel, i, &path, err))
+			return false;
+		*is_denied = !ks_file_read_path(root, path, CONFIG_LIMIT, &config, &st, err) &&
+			     ks_error_is_denied(err);
+		if (*is_denied)
+			ks_at(err, path);
+	}
+	return true;
 }
 
 static bool is_set(const struct ks_kernel *kernel, const char *root, const char *symbol, bool *set,

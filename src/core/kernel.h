@@ -34,9 +34,16 @@ KS_MUST_CHECK bool ks_kernel_config(const struct ks_kernel *kernel, const char *
 				    const char *symbol, char **value, char **file,
 				    struct ks_error *err);
 
+/*
+ * Whether one of those that the kernel's packages bring may not be read by this user, be it there or
+ * not; ERR then says which, and why.  Fails for want of memory.
+ */
+KS_MUST_CHECK bool ks_kernel_config_denied(const struct ks_kernel *kernel, const char *root,
+					   bool *is_denied, struct ks_error *err);
+
 /* What a kernel does with compressed modules that it is handed as they are. */
 enum ks_kernel_reader {
-	KS_READER_UNKNOWN, /* no config was found */
+	KS_READER_UNKNOWN, /* no config could be read */
 	KS_READER_NONE,	   /* no CONFIG_MODULE_DECOMPRESS: kmod decompresses, or nobody */
 	KS_READER_GZIP,	   /* that one format and no other */
 	KS_READER_XZ,

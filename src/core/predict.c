@@ -598,7 +598,7 @@ static bool ask_all(struct judge *j, struct ks_error *err)
 	if (container_stops(j))
 		return true;
 	if (j->trust->module_sig == KS_UNKNOWN)
-		return unknown(j, KS_CAUSE_NONE, "no config of this kernel was found");
+		return unknown(j, KS_CAUSE_NONE, "no config of this kernel could be read");
 	if (j->trust->module_sig == KS_YES && !judge_signature(j, err))
 		return false;
 	if (finding->is_unknown || (finding->cause && !is_lack(finding->cause)) ||

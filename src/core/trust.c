@@ -102,6 +102,18 @@ static bool note_missing(struct ks_trust *trust, const char *what, struct ks_err
 	return note(trust, what, err);
 }
 
+static bool note_config(const struct ks_trust_search *s, struct ks_trust *trust,
+			struct ks_error *err)
+{
+	bool is_denied;
+
+	/* What another one says is as good. */
+	if (trust->abilities.config == KS_YES)
+		return true;
+	return ks_kernel_config_denied(s->kernel, s->root, &is_denied, err) &&
+	       (!is_denied || note(trust, "kernel config", err));
+}
+
 /* The image */
 
 /*
@@ -134,7 +146,7 @@ static bool find_image(const struct ks_trust_search *s, struct ks_buf *file, cha
 		if (ks_file_read_path(s->root, *path, IMAGE_LIMIT, file, &st, err))
 			return true;
 		ks_at(err, *path);
-		if (err->sys == EACCES || err->sys == EPERM)
+		if (ks_error_is_denied(err))
 			return false;
 		if (!i)
 			first = *err;
@@ -828,9 +840,10 @@ static bool find(const struct ks_trust_search *s, struct ks_trust *trust, struct
 	if (!ks_string_copy(&trust->version, s->kernel->version, err) ||
 	    !ks_abilities_find(s->kernel, s->root, s->is_running, s->live, &trust->abilities,
 			       err) ||
-	    !read_image(s, trust, &builder, err) || !read_firmware(s, trust, err) ||
-	    !find_enforcement(s, trust, err) || !find_machine_keyring(s, trust, err) ||
-	    !ks_trust_read_ima(s, trust, err) || !choose_rule(trust, builder, err))
+	    !note_config(s, trust, err) || !read_image(s, trust, &builder, err) ||
+	    !read_firmware(s, trust, err) || !find_enforcement(s, trust, err) ||
+	    !find_machine_keyring(s, trust, err) || !ks_trust_read_ima(s, trust, err) ||
+	    !choose_rule(trust, builder, err))
 		return false;
 	judge_all(trust);
 	if (!s->is_running)

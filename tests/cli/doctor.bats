@@ -581,3 +581,65 @@ core_first() {
 	ks 0 "${doctor[@]}"
 	says '^There is nothing to do\.$'
 }
+
+@test "a config that an ordinary user may not read is not called absent" {
+	needs_root
+	mv "$tree/build/.config" "$root/boot/config-$V"
+	module extra/a.ko
+	sign_by_hand "$tree/extra/a.ko" rsa sha256
+	let_nobody_in
+	chmod -R a+rX "$root" "$efi"
+	for hidden in boot "boot/config-$V"; do
+		chown 0:0 "$root/$hidden"
+		chmod go= "$root/$hidden"
+		not nobody cat "$root/boot/config-$V"
+		output=$(nobody "$KERNEL_SIGN" "${doctor[@]}" --json)
+		[ "$(jq -r '.unseen[] | select(startswith("kernel config: "))' <<<"$output")" = \
+			"kernel config: /boot/config-$V: open: Permission denied" ]
+		[ "$(jq -r '.modules[].load.why' <<<"$output")" = 'no config of this kernel could be read' ]
+		has_steps '^ask again as root, who may see what this user cannot$'
+		output=$(nobody "$KERNEL_SIGN" status "${here[@]}" --efivars "$efi" a)
+		says 'kernel .*: unknown: no config of this kernel could be read$'
+		says 'next +ask again as root'
+		run --separate-stderr nobody "$KERNEL_SIGN" trust "${here[@]}" --efivars "$efi"
+		warns "not seen: kernel config: /boot/config-$V: open: Permission denied"
+		chmod go=rX "$root/$hidden"
+	done
+	output=$(nobody "$KERNEL_SIGN" "${doctor[@]}" --json)
+	[ "$(jq -r '.unseen | length' <<<"$output")" = 0 ]
+	[ "$(jq -r '.modules[].load.cause' <<<"$output")" = 'module with unavailable key' ]
+	# Root has nothing to ask again for, and one that is not there is no secret.
+	rm "$root/boot/config-$V"
+	ks 0 "${doctor[@]}" --json
+	[ "$(jq -r '.unseen | length' <<<"$output")" = 0 ]
+	has_steps
+	output=$(nobody "$KERNEL_SIGN" "${doctor[@]}" --json)
+	[ "$(jq -r '.unseen | length' <<<"$output")" = 0 ]
+	has_steps
+}
+
+@test "a config that can be read makes up for one that cannot" {
+	needs_root
+	module extra/a.ko
+	echo CONFIG_MODULES=y >"$root/boot/config-$V"
+	let_nobody_in
+	chmod -R a+rX "$root" "$efi"
+	chown 0:0 "$root/boot/config-$V"
+	chmod 600 "$root/boot/config-$V"
+	not nobody cat "$root/boot/config-$V"
+	output=$(nobody "$KERNEL_SIGN" "${doctor[@]}" --json)
+	[ "$(jq -r '.unseen | length' <<<"$output")" = 0 ]
+}
+
+@test "a module that an ordinary user may not read is one for root" {
+	needs_root
+	module extra/a.ko
+	let_nobody_in
+	chmod -R a+rX "$root" "$efi"
+	chown 0:0 "$tree/extra/a.ko"
+	chmod 600 "$tree/extra/a.ko"
+	not nobody cat "$tree/extra/a.ko"
+	run --separate-stderr nobody "$KERNEL_SIGN" "${doctor[@]}" --json
+	ended 1
+	has_steps '^ask again as root, who may see what this user cannot$'
+}
