@@ -105,7 +105,8 @@ static bool of_no_shim(const struct enrol_subject *s, struct enrol_words *w, str
 
 const char *enrol_words_why(const struct ks_trust *trust, const char *why)
 {
-	return why && strcmp(why, "rule") == 0 ? trust->rule_why : why;
+	return why && (strcmp(why, "rule") == 0 || why == trust->takes_mok_by) ? trust->rule_why :
+										 why;
 }
 
 static bool of_enrolled(const struct enrol_subject *s, struct enrol_words *w, struct ks_error *err)

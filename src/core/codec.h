@@ -132,6 +132,12 @@ bool ks_codec_cuts_cleanly(const struct ks_codec *codec, const struct ks_splice 
 KS_MUST_CHECK bool ks_codec_holds(const struct ks_codec *codec, struct ks_view file,
 				  struct ks_view content, struct ks_error *err);
 
+/*
+ * Whether FILE begins with a frame of zstd's that holds nothing: zstd reads on, but to kernels, kmod and
+ * the function below it is no zstd.
+ */
+bool ks_codec_starts_skippable(struct ks_view file);
+
 /* The container that these bytes are; ks_codec_none where no magic matches.  Never NULL. */
 const struct ks_codec *ks_codec_by_magic(struct ks_view file);
 

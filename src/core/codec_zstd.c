@@ -240,7 +240,7 @@ static bool skip_frame(struct ks_view *rest)
 	return true;
 }
 
-static bool starts_skippable(struct ks_view rest)
+bool ks_codec_starts_skippable(struct ks_view rest)
 {
 	return rest.len >= sizeof(uint32_t) && is_skippable(read_magic(rest));
 }
@@ -250,7 +250,7 @@ static bool has_second_frame(struct ks_view rest)
 {
 	if (!skip_frame(&rest))
 		return false;
-	while (starts_skippable(rest)) {
+	while (ks_codec_starts_skippable(rest)) {
 		if (!skip_frame(&rest))
 			return false;
 	}
@@ -259,7 +259,7 @@ static bool has_second_frame(struct ks_view rest)
 
 static const struct ks_objection *zstd_objection(struct ks_view file)
 {
-	if (starts_skippable(file))
+	if (ks_codec_starts_skippable(file))
 		return &has_skippable;
 	if (!ks_view_starts_with(file, MAGIC, sizeof(MAGIC) - 1))
 		return NULL;

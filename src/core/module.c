@@ -6,12 +6,17 @@
 #include "core/elf.h"
 #include "core/signature.h"
 
-static bool check_name(const struct ks_module *m, struct ks_error *err)
+static bool check_name(const struct ks_module *m, struct ks_view file, struct ks_error *err)
 {
 	const struct ks_codec *promised = ks_codec_by_name(m->place.name);
 
 	if (!promised || promised == m->codec)
 		return true;
+	if (promised == &ks_codec_zstd && ks_codec_starts_skippable(file))
+		return ks_fail(
+			err, KS_ERR_INPUT,
+			"the content begins with a skippable frame, as pzstd's does, which neither "
+			"kernels nor kmod read: zstd -d, and zstd again");
 	if (m->codec == &ks_codec_none)
 		return ks_fail(err, KS_ERR_INPUT, "the name says %s, the content does not",
 			       promised->name);
@@ -53,7 +58,7 @@ static bool load(struct ks_module *m, const char *path, const struct ks_load *ho
 	m->codec = ks_codec_by_magic(ks_buf_view(&file));
 	if (how->any_file && m->codec == &ks_codec_none)
 		return unpack(m, &file, how, err);
-	return check_name(m, err) && unpack(m, &file, how, err) &&
+	return check_name(m, ks_buf_view(&file), err) && unpack(m, &file, how, err) &&
 	       ks_elf_check(ks_buf_view(&m->content), &m->image_end, err);
 }
 

@@ -204,22 +204,54 @@ static bool read_image(const struct ks_trust_search *s, struct ks_trust *trust, 
 
 /* The rule */
 
+static const char machine_keyring[] = "CONFIG_INTEGRITY_MACHINE_KEYRING";
+static const char ca_keyring[] = "CONFIG_INTEGRITY_CA_MACHINE_KEYRING";
+static const char ca_keyring_max[] = "CONFIG_INTEGRITY_CA_MACHINE_KEYRING_MAX";
+
+/* What MOKs depend on besides, with a rule that knows no patches. */
+static bool add_mok_why(struct ks_trust *trust, struct ks_error *err)
+{
+	static const char *const words[] = {
+		[KS_UNKNOWN] = "unknown", [KS_NO] = "not set", [KS_YES] = "set"
+	};
+	bool is_machine = trust->takes_mok_by == machine_keyring;
+	KS_STRING why = NULL;
+
+	if (trust->mok_trusted != KS_YES)
+		return true;
+	why = trust->rule_why;
+	trust->rule_why = NULL;
+	return ks_string_print(&trust->rule_why, err, "%s; MokListTrustedRT is there, %s is %s",
+			       why, trust->takes_mok_by,
+			       words[is_machine ? trust->takes_mok : KS_YES]);
+}
+
 static bool choose_rule(struct ks_trust *trust, const char *builder, struct ks_error *err)
 {
 	int number = ks_kernel_series(trust->version);
+	bool is_known = false, ok;
 
 	trust->rule = &other_rule;
-	for (size_t i = 0; builder && i < sizeof(rules) / sizeof(*rules); i++)
-		if (strcmp(builder, rules[i].builder) == 0 && number >= rules[i].from &&
-		    number < rules[i].before) {
-			trust->rule = &rules[i].rule;
-			return ks_string_print(&trust->rule_why, err, "built by %s, version %s",
-					       rules[i].builder, trust->version);
-		}
+	for (size_t i = 0; builder && i < sizeof(rules) / sizeof(*rules); i++) {
+		if (strcmp(builder, rules[i].builder) != 0)
+			continue;
+		is_known = true;
+		if (number < rules[i].from || number >= rules[i].before)
+			continue;
+		trust->rule = &rules[i].rule;
+		return ks_string_print(&trust->rule_why, err, "built by %s, version %s", builder,
+				       trust->version);
+	}
 	if (!builder)
-		return ks_string_copy(&trust->rule_why, "no image says who built it", err);
-	return ks_string_print(&trust->rule_why, err, "built by %s, whose kernels were not read",
-			       builder);
+		ok = ks_string_copy(&trust->rule_why, "no image says who built it", err);
+	else if (is_known)
+		ok = ks_string_print(&trust->rule_why, err,
+				     "built by %s, of whose kernels %s was not read", builder,
+				     trust->version);
+	else
+		ok = ks_string_print(&trust->rule_why, err,
+				     "built by %s, whose kernels were not read", builder);
+	return ok && add_mok_why(trust, err);
 }
 
 bool ks_origin_is_refusal(enum ks_origin origin)
@@ -275,6 +307,15 @@ static enum ks_answer is_trusted(const struct ks_trust *trust, enum ks_origin or
 	default:
 		return KS_NO;
 	}
+}
+
+/* What is_trusted() goes by. */
+static const char *trusted_by(const struct ks_trust *trust, enum ks_origin origin)
+{
+	return origin == KS_ORIGIN_MOK && trust->rule == &other_rule &&
+			       trust->mok_trusted == KS_YES && trust->takes_mok != KS_YES ?
+		       trust->takes_mok_by :
+		       "rule";
 }
 
 /*
@@ -349,7 +390,7 @@ static void judge_place(const struct ks_trust *trust, struct ks_trusted *item)
 	} else {
 		if (item->origin == KS_ORIGIN_DB && trust->ignores_db)
 			lessen(item, KS_NO, "MokIgnoreDB");
-		lessen(item, is_trusted(trust, item->origin), "rule");
+		lessen(item, is_trusted(trust, item->origin), trusted_by(trust, item->origin));
 		lessen(item, is_looked_at(trust, item->origin), "Secure Boot");
 	}
 }
@@ -562,7 +603,7 @@ static bool look_at_variables(const struct ks_trust_search *s, struct ks_trust *
 	KS_STRINGS names = { 0 };
 
 	if (!ks_dir_names_at(s->live, s->efivars, &names, err)) {
-		if (err->sys != ENOENT && err->sys != ENOTDIR)
+		if (err->sys != ENOENT)
 			return note_missing(trust, s->efivars, err);
 		if (strcmp(s->efivars, KS_EFIVARS) != 0 || is_without_efi(s))
 			trust->efi = KS_NO;
@@ -640,7 +681,7 @@ static bool read_secure_boot(const struct ks_trust_search *s, struct ks_trust *t
 	if (!read_flag(s, "SecureBoot", KS_EFI_GLOBAL, trust, &trust->secure_boot, err) ||
 	    !read_flag(s, "MokSBStateRT", KS_EFI_SHIM, trust, &is_off, err))
 		return false;
-	if ((trust->secure_boot == KS_YES && is_off == KS_YES) || is_without_efi(s))
+	if ((trust->secure_boot == KS_YES && is_off == KS_YES) || trust->efi == KS_NO)
 		trust->secure_boot = KS_NO;
 	return true;
 }
@@ -790,12 +831,18 @@ static bool find_machine_keyring(const struct ks_trust_search *s, struct ks_trus
 {
 	enum ks_answer built, authorities, authorities_max;
 
-	if (!read_config(s, "CONFIG_INTEGRITY_MACHINE_KEYRING", &built, err) ||
-	    !read_config(s, "CONFIG_INTEGRITY_CA_MACHINE_KEYRING", &authorities, err) ||
-	    !read_config(s, "CONFIG_INTEGRITY_CA_MACHINE_KEYRING_MAX", &authorities_max, err))
+	if (!read_config(s, machine_keyring, &built, err) ||
+	    !read_config(s, ca_keyring, &authorities, err) ||
+	    !read_config(s, ca_keyring_max, &authorities_max, err))
 		return false;
-	trust->takes_mok = ks_answer_both(
-		built, ks_answer_both(ks_answer_not(authorities), ks_answer_not(authorities_max)));
+	trust->takes_mok_by = built == KS_YES && authorities_max != KS_NO ? ca_keyring_max :
+			      built == KS_YES && authorities != KS_NO	  ? ca_keyring :
+									    machine_keyring;
+	trust->takes_mok =
+		trust->abilities.config != KS_YES ?
+			KS_UNKNOWN :
+			ks_answer_both(built, ks_answer_both(ks_answer_not(authorities),
+							     ks_answer_not(authorities_max)));
 	return true;
 }
 

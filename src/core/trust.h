@@ -77,6 +77,7 @@ struct ks_trust {
 	char *image;		    /* the file that was read, or NULL */
 	enum ks_answer mok_trusted; /* MokListTrustedRT */
 	enum ks_answer takes_mok;   /* then every MOK goes into .machine, by the config */
+	const char *takes_mok_by;   /* the symbol that decided it: static */
 	bool ignores_db;	    /* MokIgnoreDB: shim was told so, and the kernel heeds it */
 	enum ks_answer revocation;  /* CONFIG_SYSTEM_REVOCATION_LIST: it looks at dbx and MOKX */
 	struct ks_abilities abilities;

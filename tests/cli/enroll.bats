@@ -148,6 +148,9 @@ state() {
 	ks 0 "${enroll[@]}" --cert "$KEYS/rsa.pem"
 	says "enrolled already \(MokListRT\), and nobody knows whether it counts for $V \(built by somebody@somewhere, whose kernels were not read\)"
 	says '^  1\. kernel-sign trust'
+	printf '\1' | variable MokListTrustedRT "$SHIM"
+	ks 0 "${enroll[@]}" --cert "$KEYS/rsa.pem"
+	says "counts for $V \(built by .* not read; MokListTrustedRT is there, CONFIG_INTEGRITY_MACHINE_KEYRING is not set\)"
 	not was_called
 }
 

@@ -132,6 +132,22 @@ repack() {
 	done
 }
 
+@test "zstd behind a skippable frame, as pzstd makes it, is refused with what it is and what helps" {
+	{
+		printf '\x50\x2a\x4d\x18\x04\0\0\0abcd'
+		zstd -cq "$FIXTURES/plain.ko"
+	} >"$tree/extra/m.ko.zst"
+	before=$(manifest "$root")
+	ks 1 sign "${here[@]}" "${key[@]}"
+	blames m.ko.zst "the content begins with a skippable frame, as pzstd's does, which neither kernels nor kmod read: zstd -d, and zstd again\$"
+	[ "$(manifest "$root")" = "$before" ]
+	# That helps.
+	zstd -dq "$tree/extra/m.ko.zst"
+	zstd -q --rm -f "$tree/extra/m.ko"
+	ks 0 sign "${here[@]}" "${key[@]}"
+	is_signed "$tree/extra/m.ko.zst"
+}
+
 @test "what cannot be spliced is compressed anew, as the kernel's build does it" {
 	repack xz xz -c --check=crc32 --delta --lzma2
 	[ "$(written a.ko.xz sign "${here[@]}" "${key[@]}")" = recompressed ]

@@ -64,6 +64,47 @@ fact() { jq -r ".kernels[].$1" <<<"$output"; }
 	[ "$(accepted rsa MOK) $(accepted ec db)" = 'unknown unknown' ]
 }
 
+@test "which variable and which symbol decide of another kernel's MOKs is said" {
+	listed rsa | variable MokListRT "$SHIM"
+	image somebody@somewhere
+	ks 0 "${trust[@]}"
+	says 'CN=the rsa key +MOK +unknown \(rule\)'
+	says 'else unknown \(built by somebody@somewhere, whose kernels were not read\)$'
+	printf '\1' | variable MokListTrustedRT "$SHIM"
+	ks 0 "${trust[@]}"
+	says 'CN=the rsa key +MOK +unknown \(CONFIG_INTEGRITY_MACHINE_KEYRING\)'
+	says '^rule: .*not read; MokListTrustedRT is there, CONFIG_INTEGRITY_MACHINE_KEYRING is not set\)$'
+	config CONFIG_INTEGRITY_MACHINE_KEYRING=y
+	ks 0 "${trust[@]}"
+	says 'CN=the rsa key +MOK +yes'
+	says '^rule: .*not read; MokListTrustedRT is there, CONFIG_INTEGRITY_MACHINE_KEYRING is set\)$'
+	for symbol in CA_MACHINE_KEYRING CA_MACHINE_KEYRING_MAX; do
+		config CONFIG_INTEGRITY_MACHINE_KEYRING=y "CONFIG_INTEGRITY_$symbol=y"
+		ks 0 "${trust[@]}"
+		says "CN=the rsa key +MOK +unknown \(CONFIG_INTEGRITY_$symbol\)"
+		says "^rule: .*; MokListTrustedRT is there, CONFIG_INTEGRITY_$symbol is set\)\$"
+	done
+	rm "$tree/build/.config"
+	ks 0 "${trust[@]}"
+	says 'CN=the rsa key +MOK +unknown \(CONFIG_INTEGRITY_MACHINE_KEYRING\)'
+	says '^rule: .*; MokListTrustedRT is there, CONFIG_INTEGRITY_MACHINE_KEYRING is unknown\)$'
+	# Where patches are known they decide.
+	image "$DEBIAN"
+	ks 0 "${trust[@]}"
+	says '^rule: .*\(built by [^;]*\)$'
+	says 'CN=the rsa key +MOK +yes'
+}
+
+@test "of a builder that is known, it is the version that was not read" {
+	local version
+	for version in 5.10.0-old 8.1.0-new; do
+		mkdir -p "$root/lib/modules/$version"
+		image_of "$version" "$DEBIAN" rsa
+		ks 0 trust --root "$root" -k "$version"
+		says "^rule: any other kernel: .* \(built by $DEBIAN, of whose kernels $version was not read\)\$"
+	done
+}
+
 @test "what was switched off in shim is off: Secure Boot, and db" {
 	image "$DEBIAN"
 	listed rsa | variable MokListRT "$SHIM"
@@ -95,6 +136,13 @@ fact() { jq -r ".kernels[].$1" <<<"$output"; }
 	[ "$(fact efi) $(fact shim)" = 'no unknown' ]
 	ks 0 trust "${here[@]}" --efivars "$BATS_TEST_TMPDIR/none"
 	says '^shim: none, as there is no UEFI$'
+	says '^Secure Boot: off$'
+	not warns none
+	# A file is no directory that is not there.
+	ks 0 trust "${here[@]}" --efivars /etc/passwd
+	says '^shim: unknown$'
+	says '^Secure Boot: unknown$'
+	[ "$(grep passwd <<<"$stderr")" = 'kernel-sign: not seen: /etc/passwd: open: Not a directory' ]
 	ks 0 trust "${here[@]}"
 	says '^shim: unknown$'
 }

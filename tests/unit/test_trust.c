@@ -169,7 +169,8 @@ static void machines_without_efi(void **state)
 	assert_secure_boot(KS_EFIVARS, KS_UNKNOWN);
 	make_dirs(in_scratch("live/sys/firmware/acpi"));
 	assert_secure_boot(KS_EFIVARS, KS_NO);
-	assert_secure_boot("/elsewhere", KS_UNKNOWN);
+	/* Of a directory that somebody has named it is enough that it is not there. */
+	assert_secure_boot("/elsewhere", KS_NO);
 	make_dirs(in_scratch("live/sys/firmware/efi"));
 	assert_secure_boot(KS_EFIVARS, KS_UNKNOWN);
 }
