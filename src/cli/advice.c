@@ -10,6 +10,7 @@
 #include "base/place.h"
 #include "cli/refresh.h"
 #include "cli/shell.h"
+#include "cli/trust_step.h"
 #include "core/cert.h"
 #include "core/key.h"
 #include "core/secret.h"
@@ -218,79 +219,6 @@ void advice_free(struct advice *a)
 
 /* Steps */
 
-struct steps {
-	struct step *step;
-	size_t count, left_out;
-	struct ks_error *err;
-	bool ok;
-};
-
-/* Takes COMMAND; what is beyond the last step is left out. */
-static void add_step(struct steps *steps, char *command, const char *why)
-{
-	struct step *step = &steps->step[steps->count];
-
-	if (!steps->ok || steps->count == ADVICE_STEPS) {
-		steps->left_out++;
-		free(command);
-		return;
-	}
-	*step = (struct step){ .command = command };
-	steps->count++;
-	steps->ok = ks_string_copy(&step->why, why, steps->err);
-}
-
-static void add_command(struct steps *steps, const char *why, const char *fmt, ...) KS_PRINTF(3, 4);
-
-static void add_command(struct steps *steps, const char *why, const char *fmt, ...)
-{
-	char *command = NULL;
-	va_list args;
-
-	va_start(args, fmt);
-	if (vasprintf(&command, fmt, args) < 0) {
-		command = NULL;
-		steps->ok = steps->ok && ks_fail_memory(steps->err);
-	}
-	va_end(args);
-	add_step(steps, command, why);
-}
-
-/* PATH inside ROOT (or NULL), as a shell takes it. */
-static bool shell_path(const char *root, const char *path, char **word, struct ks_error *err)
-{
-	KS_STRING whole = NULL;
-	KS_BUF text = { 0 };
-
-	return ks_string_print(&whole, err, "%s%s", root ? root : "", path) &&
-	       shell_word(&text, whole, err) && ks_buf_append(&text, "", 1, err) &&
-	       ks_string_copy(word, (const char *)text.data, err);
-}
-
-/* The command WORD, of the system in ROOT (NULL: of this one). */
-static void add_inside(struct steps *steps, const char *root, const char *why,
-		       const char *const *word)
-{
-	char *command = NULL;
-
-	steps->ok = steps->ok && shell_inside(root, word, &command, steps->err);
-	add_step(steps, command, why);
-}
-
-/* "kernel-sign VERB", and which kernel it is said of. */
-static bool add_verb(struct ks_buf *line, const char *verb, const struct situation *s,
-		     struct ks_error *err)
-{
-	const char *const base[] = { "kernel-sign", verb, NULL };
-	const char *const root[] = { "--root", s->request->root, NULL };
-	const char *const kernel[] = { "-k", s->kernel->version, NULL };
-	bool names_kernel = s->request->kernel || !s->trust->is_running;
-
-	return shell_words(line, base, err) &&
-	       (!s->request->root || shell_words(line, root, err)) &&
-	       (!names_kernel || shell_words(line, kernel, err));
-}
-
 /* "kernel-sign sign ..." for what it has to be said of. */
 static bool sign_command(const struct advice *a, const struct situation *s, bool whole,
 			 char **command, struct ks_error *err)
@@ -318,22 +246,16 @@ static void sign_step(const struct advice *a, const struct situation *s, bool wh
 				 "signs what is to be signed anew");
 }
 
-/* *WHY becomes WHAT a step does, and that it cannot be taken yet if PROGRAM is not there. */
-static bool needing(const char *program, const char *what, char **why, struct ks_error *err)
+/* PATH inside ROOT (or NULL), as a shell takes it. */
+static bool shell_path(const char *root, const char *path, char **word, struct ks_error *err)
 {
-	KS_STRING path = NULL;
+	KS_STRING whole = NULL;
+	KS_BUF text = { 0 };
 
-	if (!ks_string_print(&path, err, "/usr/bin/%s", program))
-		return false;
-	if (ks_place_exists(NULL, path))
-		return ks_string_copy(why, what, err);
-	return ks_string_print(why, err, "%s; there is no %s yet", what, path);
+	return ks_string_print(&whole, err, "%s%s", root ? root : "", path) &&
+	       shell_word(&text, whole, err) && ks_buf_append(&text, "", 1, err) &&
+	       ks_string_copy(word, (const char *)text.data, err);
 }
-
-/* Where a new key goes: kernel-sign and DKMS find it there. */
-#define NEW_DIR "/var/lib/dkms"
-#define NEW_KEY NEW_DIR "/mok.key"
-#define NEW_CERT NEW_DIR "/mok.pub"
 
 /* Never over a key that is there, which may be enrolled. */
 static void key_step(const struct situation *s, struct steps *steps)
@@ -347,8 +269,8 @@ static void key_step(const struct situation *s, struct steps *steps)
 	if (s->key)
 		return;
 	steps->ok = steps->ok &&
-		    needing("openssl", "makes a key where kernel-sign and DKMS find it", &why,
-			    steps->err) &&
+		    step_needing("openssl", "makes a key where kernel-sign and DKMS find it", &why,
+				 steps->err) &&
 		    shell_path(root, NEW_DIR, &dir, steps->err) &&
 		    shell_path(root, NEW_KEY, &key, steps->err) &&
 		    shell_path(root, NEW_CERT, &cert, steps->err);
@@ -378,101 +300,6 @@ static const char *is_no_use(const struct situation *s)
 		       "this kernel cannot use a key of that type: sign with another one (--key, "
 		       "--cert), like RSA of 2048 bits" :
 		       NULL;
-}
-
-/* Where shim's list of keys counts, and there is somebody to put a key into it. */
-static bool counts_mok(const struct ks_trust *trust)
-{
-	return trust->secure_boot == KS_YES && trust->shim != KS_NO &&
-	       (trust->rule->mok != KS_NO || trust->mok_trusted == KS_YES);
-}
-
-/* "kernel-sign enroll" finds the same key as we have, or the one that the first step makes. */
-static void enroll_step(const struct situation *s, struct steps *steps)
-{
-	static const char then[] = "asks for a password, which MokManager (a blue screen, \"Enroll "
-				   "MOK\") wants to have at the next start";
-	const char *const efivars[] = { "--efivars", s->efivars, NULL };
-	char *command = NULL;
-	KS_STRING why = NULL;
-	KS_BUF line = { 0 };
-
-	steps->ok = steps->ok && needing("mokutil", then, &why, steps->err) &&
-		    add_verb(&line, "enroll", s, steps->err) &&
-		    (!s->efivars || shell_words(&line, efivars, steps->err)) &&
-		    ks_buf_append(&line, "", 1, steps->err) &&
-		    ks_string_copy(&command, (const char *)line.data, steps->err);
-	add_step(steps, command, why ? why : "");
-}
-
-static const char in_kernel[] = " in CONFIG_SYSTEM_TRUSTED_KEYS";
-static const char in_kernel_or_db[] =
-	" in CONFIG_SYSTEM_TRUSTED_KEYS, or enrol that in the firmware's db";
-static const char by_command_line[] =
-	" in CONFIG_SYSTEM_TRUSTED_KEYS, or take module.sig_enforce=1 and lockdown= off the "
-	"kernel's command line, and restart";
-static const char without_enforcing[] =
-	", or take module.sig_enforce=1 and lockdown= off the kernel's command line, and restart";
-
-bool advice_without_mok(const struct ks_trust *trust, const char *cert, char **text,
-			struct ks_error *err)
-{
-	const char *before, *after;
-
-	if (trust->module_sig == KS_NO || trust->enforced == KS_NO) {
-		before = "this kernel loads modules whoever signed them; others may want ";
-		after = "";
-	} else if (trust->is_forced) {
-		before = "the kernel's build demands signatures: build it with ";
-		after = trust->rule->db == KS_YES ? in_kernel_or_db : in_kernel;
-	} else if (trust->efi == KS_NO) {
-		before = "without UEFI a kernel trusts what it was built with: build it with ";
-		after = by_command_line;
-	} else if (trust->secure_boot == KS_YES && trust->shim == KS_NO) {
-		before = "shim, which has the machine owner keys, did not start this system: let "
-			 "it (Debian's package is shim-signed), and enrol ";
-		after = trust->rule->db == KS_YES ? ", or enrol that in the firmware's db" : "";
-	} else if (trust->enforced == KS_UNKNOWN) {
-		before = "if the kernel will enforce signatures, it has to trust ";
-		after = ": under Secure Boot by kernel-sign enroll";
-	} else {
-		before = "machine owner keys count under Secure Boot only: turn that on and enrol ";
-		after = without_enforcing;
-	}
-	return ks_string_print(text, err, "%s%s%s", before, cert, after);
-}
-
-/* What there is to do where mokutil does not help: no command, only words. */
-static void other_trust_step(const struct situation *s, struct steps *steps)
-{
-	KS_STRING why = NULL;
-
-	steps->ok = steps->ok &&
-		    advice_without_mok(s->trust, s->cert ? s->cert : NEW_CERT, &why, steps->err);
-	add_step(steps, NULL, why ? why : "");
-}
-
-static void trust_step(const struct situation *s, struct steps *steps)
-{
-	switch (s->standing) {
-	case KS_STANDING_ACCEPTED:
-		return;
-	case KS_STANDING_PENDING:
-		add_command(
-			steps,
-			"MokManager, a blue screen, asks on the way up: choose \"Enroll MOK\" and "
-			"give the password of mokutil",
-			"systemctl reboot");
-		return;
-	default:
-		break;
-	}
-	if (s->trust->enforced == KS_NO || s->trust->module_sig == KS_NO)
-		return;
-	if (counts_mok(s->trust))
-		enroll_step(s, steps);
-	else
-		other_trust_step(s, steps);
 }
 
 static void rebuild_step(const struct advice *a, const struct situation *s, struct steps *steps)
@@ -573,12 +400,4 @@ bool advice_steps(const struct advice *a, const struct situation *s, bool whole,
 	if (!steps.ok)
 		steps_free(step, steps.count);
 	return steps.ok;
-}
-
-void steps_free(struct step *step, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		free(step[i].command);
-		free(step[i].why);
-	}
 }

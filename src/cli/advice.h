@@ -5,6 +5,7 @@
 
 #include "cli/key_file.h"
 #include "cli/request.h"
+#include "cli/steps.h"
 #include "core/facts.h"
 
 /* The key that modules would be signed with, and what the kernel makes of it. */
@@ -63,13 +64,6 @@ KS_MUST_CHECK bool advice_need(struct advice *advice, const struct situation *si
 			       const char *path, const struct ks_facts *facts,
 			       struct ks_error *err);
 
-enum { ADVICE_STEPS = 3 };
-
-struct step {
-	char *command; /* for a shell; NULL for what has none */
-	char *why;     /* what it does, and what comes then */
-};
-
 /*
  * The first ADVICE_STEPS things to do, in their order; the caller frees them with steps_free().
  * WHOLE: all out-of-tree modules of the kernel are to be signed, and need no names.  *LEFT_OUT is
@@ -79,14 +73,6 @@ KS_MUST_CHECK bool advice_steps(const struct advice *advice, const struct situat
 				bool whole, struct step *step, size_t *count, size_t *left_out,
 				struct ks_error *err);
 
-/*
- * What there is to do, in words, so that TRUST's kernel trusts CERT (a name) where shim's list of keys
- * does not help; *TEXT is the caller's.
- */
-KS_MUST_CHECK bool advice_without_mok(const struct ks_trust *trust, const char *cert, char **text,
-				      struct ks_error *err);
-
-void steps_free(struct step *step, size_t count);
 void advice_free(struct advice *advice);
 
 #endif

@@ -12,7 +12,7 @@
 
 #include "base/dir.h"
 #include "base/file.h"
-#include "cli/advice.h"
+#include "cli/trust_step.h"
 #include "core/efivar.h"
 
 /* The states */
