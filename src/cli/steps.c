@@ -23,18 +23,35 @@ void add_step(struct steps *steps, char *command, const char *why)
 	steps->ok = ks_string_copy(&step->why, why, steps->err);
 }
 
+/* NULL, and a failure, for want of memory. */
+static char *print(struct steps *steps, const char *fmt, va_list args)
+{
+	char *text = NULL;
+
+	if (vasprintf(&text, fmt, args) >= 0)
+		return text;
+	steps->ok = steps->ok && ks_fail_memory(steps->err);
+	return NULL;
+}
+
 void add_command(struct steps *steps, const char *why, const char *fmt, ...)
 {
-	char *command = NULL;
 	va_list args;
 
 	va_start(args, fmt);
-	if (vasprintf(&command, fmt, args) < 0) {
-		command = NULL;
-		steps->ok = steps->ok && ks_fail_memory(steps->err);
-	}
+	add_step(steps, print(steps, fmt, args), why);
 	va_end(args);
-	add_step(steps, command, why);
+}
+
+void add_words(struct steps *steps, const char *fmt, ...)
+{
+	KS_STRING text = NULL;
+	va_list args;
+
+	va_start(args, fmt);
+	text = print(steps, fmt, args);
+	va_end(args);
+	add_step(steps, NULL, text);
 }
 
 void add_inside(struct steps *steps, const char *root, const char *why, const char *const *word)

@@ -29,6 +29,9 @@ void add_step(struct steps *steps, char *command, const char *why);
 /* The same of what asprintf() makes. */
 void add_command(struct steps *steps, const char *why, const char *fmt, ...) KS_PRINTF(3, 4);
 
+/* The same of words, for what has no command. */
+void add_words(struct steps *steps, const char *fmt, ...) KS_PRINTF(2, 3);
+
 /* The command WORD, of the system in ROOT (NULL: of this one). */
 void add_inside(struct steps *steps, const char *root, const char *why, const char *const *word);
 

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/trust_step.h"
 
+#include <unistd.h>
+
+#include "cli/enrol_words.h"
 #include "cli/shell.h"
+#include "core/enrolment.h"
 
 /* Where shim's list of keys counts, and there is somebody to put a key into it. */
 static bool counts_mok(const struct ks_trust *trust)
@@ -75,8 +79,94 @@ static void other_trust_step(const struct situation *s, struct steps *steps)
 	add_step(steps, NULL, why ? why : "");
 }
 
+/* Who may know more, where we do not. */
+static const char *where_to_ask(const struct situation *s)
+{
+	return !s->trust->is_running ? "ask as root while it runs, or try modprobe there" :
+	       geteuid() != 0	     ? "ask again as root, or try modprobe" :
+				       "try modprobe";
+}
+
+/* In a list that may count for the kernel: asked once more, nobody would do anything. */
+static void doubt_step(const struct situation *s, const struct ks_trusted *item, const char *list,
+		       struct steps *steps)
+{
+	const char *why = enrol_words_why(s->trust, item->why);
+
+	add_words(steps,
+		  "%s is enrolled (%s), and nobody knows whether that counts for %s (%s): %s",
+		  s->cert, list, s->trust->version, why ? why : "unknown", where_to_ask(s));
+}
+
+/* In a list that does not count for the kernel. */
+static void useless_step(const struct situation *s, const struct ks_trusted *item, const char *list,
+			 const char *next, struct steps *steps)
+{
+	const char *why = enrol_words_why(s->trust, item->why);
+
+	add_words(steps, "%s is enrolled (%s), which does not count for %s (%s)%s", s->cert, list,
+		  s->trust->version, why ? why : "unknown", next);
+}
+
+/* A machine owner key without Secure Boot. */
+static void secure_boot_step(const struct situation *s, const char *how, struct steps *steps)
+{
+	bool is_certain = s->trust->enforced == KS_YES;
+
+	add_words(steps, "%s %s, which counts under Secure Boot only: %sturn that on%s", s->cert,
+		  how, is_certain ? "" : "if the kernel will enforce signatures, ",
+		  is_certain && !s->trust->is_forced ? without_enforcing : "");
+}
+
+static void enrolled_step(const struct situation *s, const struct ks_trusted *item,
+			  struct steps *steps)
+{
+	if (item->counts == KS_UNKNOWN)
+		doubt_step(s, item, "MokListRT", steps);
+	else if (s->trust->secure_boot == KS_NO)
+		secure_boot_step(s, "is enrolled (MokListRT)", steps);
+	else
+		useless_step(s, item, "MokListRT", ": sign with another key (--key, --cert)",
+			     steps);
+}
+
+static void db_step(const struct situation *s, const struct ks_trusted *item, struct steps *steps)
+{
+	if (item->counts == KS_UNKNOWN)
+		doubt_step(s, item, "db", steps);
+	else
+		useless_step(s, item, "db",
+			     ", and mokutil takes none that is there: sign with another key "
+			     "(--key, --cert)",
+			     steps);
+}
+
+/* Where no list has it yet that it can be trusted from. */
+static void new_step(const struct situation *s, struct steps *steps)
+{
+	if (counts_mok(s->trust))
+		enroll_step(s, steps);
+	else
+		other_trust_step(s, steps);
+}
+
+/* What the kernel, or the firmware, has of it already; NULL where it has not. */
+static const struct ks_trusted *find_item(const struct situation *s, enum ks_origin origin)
+{
+	return s->x509 ? ks_enrolment_listed(s->trust, s->x509, origin) : NULL;
+}
+
+/* In one of the lists that mokutil looks at, whether the kernel does or not. */
+static bool is_revoked(const struct situation *s)
+{
+	return s->x509 && ks_enrolment_find(s->trust, s->x509).state == KS_ENROLMENT_REVOKED;
+}
+
 void trust_step(const struct situation *s, struct steps *steps)
 {
+	const struct ks_trusted *mok = find_item(s, KS_ORIGIN_MOK);
+	const struct ks_trusted *db = find_item(s, KS_ORIGIN_DB);
+
 	switch (s->standing) {
 	case KS_STANDING_ACCEPTED:
 		return;
@@ -92,8 +182,14 @@ void trust_step(const struct situation *s, struct steps *steps)
 	}
 	if (s->trust->enforced == KS_NO || s->trust->module_sig == KS_NO)
 		return;
-	if (counts_mok(s->trust))
-		enroll_step(s, steps);
+	if (is_revoked(s))
+		add_step(
+			steps, NULL,
+			"mokutil takes none that is revoked: sign with another key (--key, --cert)");
+	else if (mok)
+		enrolled_step(s, mok, steps);
+	else if (db)
+		db_step(s, db, steps);
 	else
-		other_trust_step(s, steps);
+		new_step(s, steps);
 }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/enrolment.h"
 
-/* The item of ORIGIN that is CERT, or NULL. */
-static const struct ks_trusted *listed(const struct ks_trust *trust, const X509 *cert,
-				       enum ks_origin origin)
+const struct ks_trusted *ks_enrolment_listed(const struct ks_trust *trust, const X509 *cert,
+					     enum ks_origin origin)
 {
 	for (size_t i = 0; i < trust->count; i++)
 		if (trust->item[i].origin == origin && X509_cmp(trust->item[i].cert, cert) == 0)
@@ -17,7 +16,7 @@ static const struct ks_trusted *trusted(const struct ks_trust *trust, const X509
 	static const enum ks_origin origins[] = { KS_ORIGIN_BUILTIN, KS_ORIGIN_DB, KS_ORIGIN_MOK };
 
 	for (size_t i = 0; i < sizeof(origins) / sizeof(*origins); i++) {
-		const struct ks_trusted *item = listed(trust, cert, origins[i]);
+		const struct ks_trusted *item = ks_enrolment_listed(trust, cert, origins[i]);
 
 		if (item && item->counts == KS_YES)
 			return item;
@@ -28,12 +27,12 @@ static const struct ks_trusted *trusted(const struct ks_trust *trust, const X509
 /* mokutil refuses what is in dbx or MOKX whether the kernel looks there or not. */
 static const struct ks_trusted *revoked(const struct ks_trust *trust, const X509 *cert)
 {
-	const struct ks_trusted *item = listed(trust, cert, KS_ORIGIN_REVOKED);
+	const struct ks_trusted *item = ks_enrolment_listed(trust, cert, KS_ORIGIN_REVOKED);
 
 	if (item && item->counts != KS_NO)
 		return item;
-	item = listed(trust, cert, KS_ORIGIN_DBX);
-	return item ? item : listed(trust, cert, KS_ORIGIN_MOKX);
+	item = ks_enrolment_listed(trust, cert, KS_ORIGIN_DBX);
+	return item ? item : ks_enrolment_listed(trust, cert, KS_ORIGIN_MOKX);
 }
 
 static bool is_unusable(const struct ks_trust *trust, X509 *cert)
@@ -75,7 +74,7 @@ static void find_list(const struct ks_trust *trust, const X509 *cert, struct ks_
 
 	e->state = KS_ENROLMENT_ABSENT;
 	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++) {
-		e->item = listed(trust, cert, lists[i].origin);
+		e->item = ks_enrolment_listed(trust, cert, lists[i].origin);
 		if (e->item) {
 			e->state = lists[i].state;
 			return;
@@ -85,7 +84,7 @@ static void find_list(const struct ks_trust *trust, const X509 *cert, struct ks_
 
 struct ks_enrolment ks_enrolment_find(const struct ks_trust *trust, X509 *cert)
 {
-	bool leaves = listed(trust, cert, KS_ORIGIN_MOK_DEL);
+	bool leaves = ks_enrolment_listed(trust, cert, KS_ORIGIN_MOK_DEL);
 	struct ks_enrolment e = { .item = trusted(trust, cert) };
 
 	e.counts = ks_trust_foresee_mok(trust, cert, &e.why);

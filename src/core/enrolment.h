@@ -35,6 +35,10 @@ struct ks_enrolment {
 /* What it points at is TRUST's. */
 struct ks_enrolment ks_enrolment_find(const struct ks_trust *trust, X509 *cert);
 
+/* What TRUST's list ORIGIN has of CERT; NULL where it is not there. */
+const struct ks_trusted *ks_enrolment_listed(const struct ks_trust *trust, const X509 *cert,
+					     enum ks_origin origin);
+
 /* "trusted", "revoked", ...: for machines. */
 const char *ks_enrolment_name(enum ks_enrolment_state state);
 

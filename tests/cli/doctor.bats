@@ -116,6 +116,68 @@ has_steps() {
 	has_steps '^systemctl reboot$'
 }
 
+# next_of MODULE: what status names as the first thing to do.
+next_of() {
+	ks 0 status "${here[@]}" --efivars "$efi" --json "$1" >/dev/null
+	jq -r '.modules[].load.next[0]' <<<"$output"
+}
+
+@test "enrolled already, on a kernel that nobody has read: it is not enrolled again" {
+	local where
+	image mockbuild@fedoraproject.org ec
+	dkms_key rsa
+	module extra/a.ko
+	ks 0 sign "${here[@]}"
+	for where in "MokListRT $SHIM" "db $SECURITY"; do
+		# shellcheck disable=SC2086 # two words
+		listed rsa | variable $where
+		# That would change nothing, or fail.
+		run "$KERNEL_SIGN" enroll "${here[@]}" --efivars "$efi" -n
+		[[ $output == *'nobody knows whether'* ]]
+		ks 0 "${doctor[@]}" --json
+		[ "$(jq -r .key.standing <<<"$output")" = unknown ]
+		has_steps "^/var/lib/dkms/mok.pub is enrolled \\(${where%% *}\\), and nobody knows whether that counts for $V \\(built by mock.*: ask as root while it runs, or try modprobe there\$"
+		[[ $(next_of a) == "/var/lib/dkms/mok.pub is enrolled (${where%% *}), and nobody knows"* ]]
+		rm "$efi/${where/ /-}"
+	done
+	ks 0 "${doctor[@]}" --json
+	has_steps '^kernel-sign enroll '
+}
+
+@test "enrolled, where that does not count: it is not enrolled again" {
+	config CONFIG_MODULE_SIG=y CONFIG_MODULE_SIG_FORCE=y CONFIG_CRYPTO_SHA256=y CONFIG_CRYPTO_SHA512=y
+	dkms_key rsa
+	listed rsa | variable MokListRT "$SHIM"
+	module extra/a.ko
+	ks 0 sign "${here[@]}"
+	secure_boot '\0'
+	ks 0 "${doctor[@]}" --json
+	[ "$(jq -r .key.standing <<<"$output")" = 'not used' ]
+	has_steps '^/var/lib/dkms/mok.pub is enrolled \(MokListRT\), which counts under Secure Boot only: turn that on$'
+	config CONFIG_MODULE_SIG=y CONFIG_CRYPTO_SHA256=y CONFIG_CRYPTO_SHA512=y
+	[[ $(next_of a) == *'under Secure Boot only: if the kernel will enforce signatures, turn that on' ]]
+	config CONFIG_MODULE_SIG=y CONFIG_CRYPTO_SHA256=y CONFIG_CRYPTO_SHA512=y CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY=y
+	[[ $(next_of a) == *'under Secure Boot only: turn that on, or take module.sig_enforce=1 '* ]]
+	rm "$efi/MokListRT-$SHIM"
+	secure_boot '\1'
+	printf '\1' | variable MokIgnoreDB "$SHIM"
+	listed rsa | variable db "$SECURITY"
+	ks 0 "${doctor[@]}" --json
+	[ "$(jq -r .key.standing <<<"$output")" = 'not used' ]
+	has_steps '^/var/lib/dkms/mok.pub is enrolled \(db\), which does not count for .* \(MokIgnoreDB\), .*: sign with another key \(--key, --cert\)$'
+}
+
+@test "revoked in a list that the kernel does not heed: mokutil takes it no more" {
+	dkms_key rsa
+	listed rsa | variable dbx "$SECURITY"
+	module extra/a.ko
+	ks 0 sign "${here[@]}"
+	ks 1 enroll "${here[@]}" --efivars "$efi"
+	ks 0 "${doctor[@]}" --json
+	[ "$(jq -r .key.standing <<<"$output")" = 'not trusted' ]
+	has_steps 'mokutil takes none that is revoked: sign with another key'
+}
+
 @test "the steps, as they stand there, lead to a module that loads" {
 	local step
 	module extra/a.ko
