@@ -121,6 +121,8 @@ bool situation_find(const struct request *request, const char *efivars,
 	config_free(&config);
 	if (!ok)
 		situation_free(situation);
+	else if (situation->standing == KS_STANDING_ACCEPTED && trust_will_end(situation))
+		situation->standing_why = "MokDel: to be removed at the next boot";
 	return ok;
 }
 
@@ -181,6 +183,12 @@ static bool needs_other_kernel(struct advice *a, const char *path, struct ks_err
 	return ks_strings_add_len(&a->rebuilt, name, strcspn(name, "."), err);
 }
 
+/* A module by a certificate that the kernel will not have for long. */
+static bool will_lose(const struct situation *s, const struct ks_prediction *p)
+{
+	return p->by && s->x509 && X509_cmp(p->by->cert, s->x509) == 0 && trust_will_end(s);
+}
+
 bool advice_need(struct advice *a, const struct situation *s, const char *path,
 		 const struct ks_facts *facts, struct ks_error *err)
 {
@@ -194,6 +202,7 @@ bool advice_need(struct advice *a, const struct situation *s, const char *path,
 		return true;
 	switch (p->cause) {
 	case KS_CAUSE_NONE:
+		a->trust = a->trust || will_lose(s, p);
 		return true;
 	case KS_CAUSE_UNAVAILABLE_KEY:
 		if (!is_ours(s, &facts->inspection))

@@ -14,10 +14,19 @@ static bool counts_mok(const struct ks_trust *trust)
 	       (trust->rule->mok != KS_NO || trust->mok_trusted == KS_YES);
 }
 
+bool trust_will_end(const struct situation *s)
+{
+	return s->x509 && s->standing != KS_STANDING_UNUSED &&
+	       ks_enrolment_find(s->trust, s->x509).state == KS_ENROLMENT_LEAVING;
+}
+
 /* "kernel-sign enroll" finds the same key as we have, or the one that the first step makes. */
 static void enroll_step(const struct situation *s, struct steps *steps)
 {
-	static const char then[] = "asks for a password, which MokManager (a blue screen, \"Enroll "
+	const char *then = trust_will_end(s) ?
+				   "takes back the request to remove it (MokDel), which waits for "
+				   "the next boot" :
+				   "asks for a password, which MokManager (a blue screen, \"Enroll "
 				   "MOK\") wants to have at the next start";
 	const char *const efivars[] = { "--efivars", s->efivars, NULL };
 	char *command = NULL;
@@ -162,34 +171,47 @@ static bool is_revoked(const struct situation *s)
 	return s->x509 && ks_enrolment_find(s->trust, s->x509).state == KS_ENROLMENT_REVOKED;
 }
 
-void trust_step(const struct situation *s, struct steps *steps)
+/* MokManager is shim's: who was started without it is not asked. */
+static void pending_step(const struct situation *s, struct steps *steps)
 {
-	const struct ks_trusted *mok = find_item(s, KS_ORIGIN_MOK);
-	const struct ks_trusted *db = find_item(s, KS_ORIGIN_DB);
+	const char *why;
 
-	switch (s->standing) {
-	case KS_STANDING_ACCEPTED:
-		return;
-	case KS_STANDING_PENDING:
+	if (s->trust->shim == KS_NO)
+		other_trust_step(s, steps);
+	else if (ks_trust_foresee_mok(s->trust, s->x509, &why) != KS_NO)
 		add_command(
 			steps,
 			"MokManager, a blue screen, asks on the way up: choose \"Enroll MOK\" and "
 			"give the password of mokutil",
 			"systemctl reboot");
-		return;
-	default:
-		break;
-	}
+	else if (s->trust->secure_boot == KS_NO)
+		secure_boot_step(s, "waits to be enrolled (MokNew)", steps);
+	else
+		other_trust_step(s, steps);
+}
+
+void trust_step(const struct situation *s, struct steps *steps)
+{
+	const struct ks_trusted *mok = find_item(s, KS_ORIGIN_MOK);
+	const struct ks_trusted *db = find_item(s, KS_ORIGIN_DB);
+
 	if (s->trust->enforced == KS_NO || s->trust->module_sig == KS_NO)
 		return;
-	if (is_revoked(s))
+	if (trust_will_end(s)) {
+		enroll_step(s, steps);
+	} else if (s->standing == KS_STANDING_ACCEPTED) {
+		return;
+	} else if (is_revoked(s)) {
 		add_step(
 			steps, NULL,
 			"mokutil takes none that is revoked: sign with another key (--key, --cert)");
-	else if (mok)
+	} else if (mok) {
 		enrolled_step(s, mok, steps);
-	else if (db)
+	} else if (s->standing == KS_STANDING_PENDING) {
+		pending_step(s, steps);
+	} else if (db) {
 		db_step(s, db, steps);
-	else
+	} else {
 		new_step(s, steps);
+	}
 }

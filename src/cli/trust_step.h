@@ -11,10 +11,13 @@
 #define NEW_CERT NEW_DIR "/mok.pub"
 
 /*
- * Adds what brings S's certificate, or the one that a step before makes, into the kernel's trust; nothing
- * where it is there, or none is needed.
+ * Adds what brings S's certificate, or the one that a step before makes, into the kernel's trust, or keeps it
+ * there; nothing where it is to stay, or none is needed.
  */
 void trust_step(const struct situation *s, struct steps *steps);
+
+/* Whether S's certificate is trusted, or may be, up to the next boot only: by MokListRT, with MokDel. */
+bool trust_will_end(const struct situation *s);
 
 /*
  * What there is to do, in words, so that TRUST's kernel trusts CERT (a name) where shim's list of keys

@@ -178,6 +178,52 @@ next_of() {
 	has_steps 'mokutil takes none that is revoked: sign with another key'
 }
 
+@test "enrolment that waits does not help without Secure Boot, or without shim" {
+	config CONFIG_MODULE_SIG=y CONFIG_MODULE_SIG_FORCE=y CONFIG_CRYPTO_SHA256=y CONFIG_CRYPTO_SHA512=y
+	dkms_key rsa
+	module extra/a.ko
+	ks 0 sign "${here[@]}"
+	listed rsa | variable MokNew "$SHIM"
+	secure_boot '\0'
+	ks 0 "${doctor[@]}" --json
+	has_steps '^/var/lib/dkms/mok.pub waits to be enrolled \(MokNew\), which counts under Secure Boot only: turn that on$'
+	[[ $(next_of a) == *'counts under Secure Boot only'* ]]
+	secure_boot '\1'
+	[ "$(next_of a)" = 'systemctl reboot' ]
+	rm "$efi"/SbatLevelRT-*
+	config CONFIG_MODULE_SIG=y CONFIG_CRYPTO_SHA256=y CONFIG_CRYPTO_SHA512=y CONFIG_LOCK_DOWN_IN_EFI_SECURE_BOOT=y
+	ks 0 "${doctor[@]}" --json
+	has_steps "^shim, which has the machine owner keys, did not start this system: "
+	[[ $(next_of a) == 'shim, '* ]]
+}
+
+@test "a key that the next boot takes away" {
+	dkms_key rsa
+	listed rsa | variable MokListRT "$SHIM"
+	listed rsa | variable MokDel "$SHIM"
+	module extra/a.ko
+	ks 0 sign "${here[@]}"
+	ks 0 "${doctor[@]}"
+	says '^ +its certificate .*: trusted \(MokDel: to be removed at the next boot\)$'
+	says '^modules +1 of 1 will load$'
+	not grep -q 'nothing to do' <<<"$output"
+	ks 0 "${doctor[@]}" --json
+	has_steps "^kernel-sign enroll --root $root -k $V --efivars $efi\$"
+	[[ $(jq -r '.steps[].why' <<<"$output") == 'takes back the request to remove it (MokDel)'* ]]
+	[[ $(next_of a) == 'kernel-sign enroll '* ]]
+	# So where nobody knows what the kernel makes of it.
+	image mockbuild@fedoraproject.org ec
+	[[ $(next_of a) == 'kernel-sign enroll '* ]]
+	image "$DEBIAN" ec
+	# A module by another key loses nothing.
+	module extra/b.ko
+	sign_by_hand "$tree/extra/b.ko" ec sha256
+	[ "$(next_of b)" = null ]
+	listed rsa | variable db "$SECURITY"
+	ks 0 "${doctor[@]}"
+	says '^There is nothing to do\.$'
+}
+
 @test "the steps, as they stand there, lead to a module that loads" {
 	local step
 	module extra/a.ko
