@@ -37,8 +37,22 @@ static const char *const causes[] = {
 	[KS_CAUSE_BLACKLISTED] = "the hash of this very file is in dbx or MOKX",
 	[KS_CAUSE_CONTAINER] =
 		"its own reader, to which kmod leaves it, does not take the container",
-	[KS_CAUSE_VERMAGIC] = "it was built for another kernel version",
 };
+
+/* The kernel compares the two as they are, blanks and all. */
+static bool misfit(const struct ks_prediction *p, const struct ks_trust *trust, char **text,
+		   struct ks_error *err)
+{
+	return p->own_vermagic ?
+		       ks_string_print(text, err,
+				       "refused, enforced or not: its vermagic \"%s\" is not this "
+				       "kernel's \"%s\"",
+				       p->vermagic, p->own_vermagic) :
+		       ks_string_print(text, err,
+				       "refused, enforced or not: its vermagic \"%s\" is of "
+				       "another version than %s",
+				       p->vermagic, trust->version);
+}
 
 static bool where_enforced(const struct ks_prediction *p, const struct ks_trust *trust, char **text,
 			   struct ks_error *err)
@@ -60,6 +74,8 @@ static bool where_enforced(const struct ks_prediction *p, const struct ks_trust 
 				       "refused if signatures are enforced, else tainting: %s (%s)",
 				       causes[p->cause], trust->enforced_why);
 	case KS_FATE_REFUSED:
+		if (p->cause == KS_CAUSE_VERMAGIC)
+			return misfit(p, trust, text, err);
 		return ks_string_print(text, err, "refused, enforced or not: %s", causes[p->cause]);
 	default:
 		return ks_string_print(text, err, "unknown: %s", p->why);

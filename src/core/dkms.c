@@ -150,11 +150,11 @@ bool ks_dkms_packages(const char *root, struct ks_strings *names, struct ks_erro
 	return find_tree(root, &tree, err) && list_packages(root, tree, names, err);
 }
 
-/* Whether LINK, TREE/PACKAGE/kernel-KERNEL-ARCH, leads to a build for the kernel VERSION. */
+/* Whether LINK, TREE/PACKAGE/kernel-KERNEL-ARCH, leads to a build for the kernel VERSION, or any. */
 static bool leads_to(const char *root, const char *dir, const char *link, const char *version,
 		     bool *leads, struct ks_error *err)
 {
-	size_t len = strlen(version);
+	size_t len = version ? strlen(version) : 0;
 	char target[PATH_MAX];
 	KS_PLACE place = KS_PLACE_NONE;
 	KS_FD fd = -1;
@@ -172,7 +172,8 @@ static bool leads_to(const char *root, const char *dir, const char *link, const 
 		return ks_fail_errno_at(err, dir, link);
 	target[size < 0 ? 0 : size] = '\0';
 	kernel = strchr(target, '/');
-	*leads = kernel && strncmp(kernel + 1, version, len) == 0 && kernel[1 + len] == '/';
+	*leads = kernel &&
+		 (!version || (strncmp(kernel + 1, version, len) == 0 && kernel[1 + len] == '/'));
 	return true;
 }
 

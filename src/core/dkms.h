@@ -22,8 +22,8 @@ KS_MUST_CHECK bool ks_dkms_packages(const char *root, struct ks_strings *names,
 				    struct ks_error *err);
 
 /*
- * Adds the paths of DKMS's copies of all modules that it has installed for the kernel VERSION:
- * canonical, inside ROOT.
+ * Adds the paths of DKMS's copies of all modules that it has installed for the kernel VERSION,
+ * or, where that is NULL, for any: canonical, inside ROOT.
  */
 KS_MUST_CHECK bool ks_dkms_copies(const char *root, const char *version, struct ks_strings *paths,
 				  struct ks_error *err);

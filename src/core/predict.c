@@ -13,6 +13,7 @@ struct finding {
 	size_t signer;
 	const struct ks_trusted *by;
 	const char *why;
+	const char *vermagic, *own_vermagic;
 };
 
 struct judge {
@@ -552,6 +553,13 @@ static bool has_other_options(const char *vermagic, const char *own)
 	return own && strcmp(vermagic + strcspn(vermagic, " "), own + strcspn(own, " ")) != 0;
 }
 
+static bool misfits(struct judge *j, const char *own)
+{
+	j->finding->vermagic = j->candidate->vermagic;
+	j->finding->own_vermagic = own;
+	return refused(j, KS_CAUSE_VERMAGIC, ENOEXEC);
+}
+
 /*
  * same_magic() in kernel/module/version.c: with CONFIG_MODVERSIONS the version does not count, but
  * those of the symbols do.
@@ -565,13 +573,13 @@ static bool vermagic_stops(struct judge *j)
 		return unknown(j, KS_CAUSE_VERMAGIC,
 			       "without vermagic it depends on CONFIG_MODULE_FORCE_LOAD");
 	if (has_other_options(vermagic, j->loader->vermagic))
-		return refused(j, KS_CAUSE_VERMAGIC, ENOEXEC);
+		return misfits(j, j->loader->vermagic);
 	if (strcspn(vermagic, " ") == len && strncmp(vermagic, version, len) == 0)
 		return false;
 	if (j->loader->modversions != KS_NO)
 		return unknown(j, KS_CAUSE_VERMAGIC,
 			       "it was built for another version: its symbols' versions decide");
-	return refused(j, KS_CAUSE_VERMAGIC, ENOEXEC);
+	return misfits(j, NULL);
 }
 
 static bool is_lack(enum ks_cause cause)
@@ -630,6 +638,8 @@ bool ks_predict(const struct ks_loader *loader, const struct ks_candidate *candi
 	prediction->signer = finding.signer;
 	prediction->by = finding.by;
 	prediction->why = finding.why;
+	prediction->vermagic = finding.vermagic;
+	prediction->own_vermagic = finding.own_vermagic;
 	if (prediction->fate == KS_FATE_REFUSED)
 		prediction->sys = finding.sys;
 	else if (prediction->fate == KS_FATE_REFUSED_WHEN_ENFORCED)

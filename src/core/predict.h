@@ -46,6 +46,8 @@ struct ks_prediction {
 	size_t signer;	     /* that decided, if BY is there */
 	const struct ks_trusted *by; /* the certificate that decided, of the trust's; or NULL */
 	const char *why;	     /* UNKNOWN: why; else what is to be added, or NULL; static */
+	/* Refused for VERMAGIC: the candidate's, and the loader's, unless it is the version that differs. */
+	const char *vermagic, *own_vermagic;
 };
 
 /* A module as it was read: CONTENT is what was in the container CODEC. */

@@ -465,16 +465,65 @@ next_of() {
 	[[ $(jq -r '.initramfs[].unread' <<<"$output") == *initrd.img* ]]
 }
 
+# The kernel is another one now, and every module here made for the old one.
+rename_kernel() {
+	mv "$tree" "$root/lib/modules/$1"
+	image_of "$1" "$DEBIAN" ec
+	doctor=(doctor --root "$root" -k "$1" --efivars "$efi" --json)
+}
+
+has_dkms() {
+	mkdir -p "$root/usr/sbin"
+	: >"$root/usr/sbin/dkms"
+}
+
 @test "a kernel's name goes into commands as a shell takes it" {
 	odd="$V;>pwned"
 	dkms_key rsa
 	listed rsa | variable db "$SECURITY"
-	module extra/a.ko
+	dkms_installs some a.ko
 	ks 0 sign "${here[@]}"
-	mv "$tree" "$root/lib/modules/$odd"
-	image_of "$odd" "$DEBIAN" ec
-	ks 0 doctor --root "$root" -k "$odd" --efivars "$efi" --json
+	has_dkms
+	rename_kernel "$odd"
+	ks 0 "${doctor[@]}"
 	has_steps "^chroot $root dkms autoinstall -k '$odd'\$"
+}
+
+@test "built for another kernel: DKMS builds what is its own, where there is a DKMS" {
+	dkms_key rsa
+	listed rsa | variable db "$SECURITY"
+	dkms_installs some a.ko
+	module extra/mine.ko
+	ks 0 sign "${here[@]}"
+	rename_kernel 6.2.0-test
+	ks 0 "${doctor[@]}"
+	has_steps '^mine, a: to be built for 6.2.0-test, with its headers$'
+	has_dkms
+	ks 0 "${doctor[@]}"
+	has_steps "^chroot $root dkms autoinstall -k 6.2.0-test\$" '^mine: to be built for 6.2.0-test, with its headers$'
+	ks 0 "${doctor[@]}" a
+	has_steps "^chroot $root dkms autoinstall -k 6.2.0-test\$"
+	# That leaves alone what DKMS has installed for this kernel.
+	mv "$root/var/lib/dkms/some/1/$V" "$root/var/lib/dkms/some/1/6.2.0-test"
+	ln -sfn "1/6.2.0-test/x86_64" "$root/var/lib/dkms/some/kernel-6.2.0-test-x86_64"
+	ks 0 "${doctor[@]}" a
+	has_steps '^a: to be built for 6.2.0-test, with its headers$'
+}
+
+@test "what does not fit in the vermagic is said" {
+	config CONFIG_MODULE_SIG=y CONFIG_CRYPTO_SHA256=y CONFIG_CRYPTO_SHA512=y CONFIG_LOCK_DOWN_IN_EFI_SECURE_BOOT=y
+	compile options '-DVERMAGIC="6.1.0-test PREEMPT_RT"'
+	compile older '-DVERMAGIC="6.0.9"'
+	dkms_key rsa
+	listed rsa | variable db "$SECURITY"
+	module extra/a.ko options
+	module extra/b.ko older
+	ks 0 sign "${here[@]}"
+	ks 0 "${doctor[@]}" b
+	says "b.ko: refused, enforced or not: its vermagic \"6.0.9 SMP preempt mod_unload \" is of another version than $V \\(ENOEXEC\\)\$"
+	in_tree kernel/drivers/own.ko
+	ks 0 "${doctor[@]}" a
+	says "a.ko: refused, enforced or not: its vermagic \"$V PREEMPT_RT SMP preempt mod_unload \" is not this kernel's \"$V SMP preempt mod_unload \" \\(ENOEXEC\\)\$"
 }
 
 @test "no second key is made because an ordinary user cannot see the first" {

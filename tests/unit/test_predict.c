@@ -1688,13 +1688,17 @@ static void options_in_the_vermagic(void **state)
 	static const struct {
 		const char *vermagic;
 		enum ks_fate with, without; /* CONFIG_MODVERSIONS */
+		bool own;		    /* it is told what the kernel's is */
 	} cases[] = {
-		{ RELEASE " SMP preempt mod_unload modversions ", KS_FATE_LOADS, KS_FATE_LOADS },
-		{ RELEASE " SMP mod_unload modversions ", KS_FATE_REFUSED, KS_FATE_REFUSED },
-		{ RELEASE " SMP preempt mod_unload modversions", KS_FATE_REFUSED, KS_FATE_REFUSED },
-		{ RELEASE, KS_FATE_REFUSED, KS_FATE_REFUSED },
-		{ "6.1 SMP preempt mod_unload modversions ", KS_FATE_UNKNOWN, KS_FATE_REFUSED },
-		{ "6.1 SMP mod_unload modversions ", KS_FATE_REFUSED, KS_FATE_REFUSED },
+		{ RELEASE " SMP preempt mod_unload modversions ", KS_FATE_LOADS, KS_FATE_LOADS,
+		  false },
+		{ RELEASE " SMP mod_unload modversions ", KS_FATE_REFUSED, KS_FATE_REFUSED, true },
+		{ RELEASE " SMP preempt mod_unload modversions", KS_FATE_REFUSED, KS_FATE_REFUSED,
+		  true },
+		{ RELEASE, KS_FATE_REFUSED, KS_FATE_REFUSED, true },
+		{ "6.1 SMP preempt mod_unload modversions ", KS_FATE_UNKNOWN, KS_FATE_REFUSED,
+		  false },
+		{ "6.1 SMP mod_unload modversions ", KS_FATE_REFUSED, KS_FATE_REFUSED, true },
 	};
 	KS_BUF module = { 0 };
 
@@ -1715,6 +1719,9 @@ static void options_in_the_vermagic(void **state)
 				&found, wanted,
 				wanted == KS_FATE_LOADS ? KS_CAUSE_NONE : KS_CAUSE_VERMAGIC,
 				wanted == KS_FATE_REFUSED ? ENOEXEC : 0, __FILE__, __LINE__);
+			assert_ptr_equal(found.vermagic,
+					 wanted == KS_FATE_REFUSED ? cases[i].vermagic : NULL);
+			assert_ptr_equal(found.own_vermagic, cases[i].own ? own : NULL);
 		}
 }
 
