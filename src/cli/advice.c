@@ -176,18 +176,36 @@ static bool needs_signature(struct advice *a, const struct situation *s, const c
 	return ks_strings_add(&a->signed_anew, path, err);
 }
 
-static bool needs_other_kernel(struct advice *a, const char *path, struct ks_error *err)
+/* The name of the module PATH. */
+static bool add_name(struct ks_strings *names, const char *path, struct ks_error *err)
 {
 	const char *slash = strrchr(path, '/');
 	const char *name = slash ? slash + 1 : path;
 
-	return ks_strings_add_len(&a->rebuilt, name, strcspn(name, "."), err);
+	return ks_strings_add_len(names, name, strcspn(name, "."), err);
 }
 
-/* A module by a certificate that the kernel will not have for long. */
-static bool will_lose(const struct situation *s, const struct ks_prediction *p)
+/* By our own certificate, wherever the kernel has it from. */
+static bool is_by_us(const struct situation *s, const struct ks_prediction *p)
 {
-	return p->by && s->x509 && X509_cmp(p->by->cert, s->x509) == 0 && trust_will_end(s);
+	return p->by && s->x509 && X509_cmp(p->by->cert, s->x509) == 0;
+}
+
+/*
+ * With the signature that it came with spoilt, a file may hold anything: whoever signs that has the
+ * kernel trust it.
+ */
+static bool needs_original(struct advice *a, const struct situation *s, const char *path,
+			   const struct ks_prediction *p, struct ks_error *err)
+{
+	/* By such a key no signature is good, whatever it was made over. */
+	if (p->by && p->by->is_unseen)
+		return needs_signature(a, s, path, err);
+	if (!is_by_us(s, p) &&
+	    (ks_kernel_owns(path) || (p->by && p->by->origin == KS_ORIGIN_BUILTIN)))
+		return add_name(&a->changed, path, err);
+	a->sign_changed = true;
+	return needs_signature(a, s, path, err);
 }
 
 bool advice_need(struct advice *a, const struct situation *s, const char *path,
@@ -203,7 +221,7 @@ bool advice_need(struct advice *a, const struct situation *s, const char *path,
 		return true;
 	switch (p->cause) {
 	case KS_CAUSE_NONE:
-		a->trust = a->trust || will_lose(s, p);
+		a->trust = a->trust || (is_by_us(s, p) && trust_will_end(s));
 		return true;
 	case KS_CAUSE_UNAVAILABLE_KEY:
 		if (!is_ours(s, &facts->inspection))
@@ -214,7 +232,9 @@ bool advice_need(struct advice *a, const struct situation *s, const char *path,
 		a->newer = true;
 		return true;
 	case KS_CAUSE_VERMAGIC:
-		return p->fate == KS_FATE_UNKNOWN || needs_other_kernel(a, path, err);
+		return p->fate == KS_FATE_UNKNOWN || add_name(&a->rebuilt, path, err);
+	case KS_CAUSE_BAD_SIGNATURE:
+		return p->fate == KS_FATE_UNKNOWN || needs_original(a, s, path, p, err);
 	default:
 		return p->fate == KS_FATE_UNKNOWN || needs_signature(a, s, path, err);
 	}
@@ -224,6 +244,7 @@ void advice_free(struct advice *a)
 {
 	ks_strings_free(&a->signed_anew);
 	ks_strings_free(&a->rebuilt);
+	ks_strings_free(&a->changed);
 	free(a->refresh);
 }
 
@@ -252,8 +273,11 @@ static void sign_step(const struct advice *a, const struct situation *s, bool wh
 
 	steps->ok = steps->ok && sign_command(a, s, whole, &command, steps->err);
 	add_step(steps, command,
-		 a->other_hash ? "signs with a digest that this kernel can check" :
-				 "signs what is to be signed anew");
+		 a->other_hash	 ? "signs with a digest that this kernel can check" :
+		 a->sign_changed ? "signs what is to be signed anew; what was changed since it was "
+				   "signed only if you changed it yourself (strip, say): else get "
+				   "it anew" :
+				   "signs what is to be signed anew");
 }
 
 /* PATH inside ROOT (or NULL), as a shell takes it. */
@@ -382,6 +406,18 @@ static void rebuild_step(const struct advice *a, const struct situation *s, stru
 			  s->kernel->version);
 }
 
+static void original_step(const struct advice *a, struct steps *steps)
+{
+	char names[512];
+
+	ks_strings_join(&a->changed, names, sizeof(names));
+	if (a->changed.count)
+		add_words(
+			steps,
+			"%s: changed since it was signed: install the package that it came in anew",
+			names);
+}
+
 static void refresh_step(const struct advice *a, const struct situation *s, struct steps *steps)
 {
 	struct refresh refresh;
@@ -453,6 +489,7 @@ bool advice_steps(const struct advice *a, const struct situation *s, bool whole,
 	if (a->privilege)
 		add_step(&steps, NULL, "ask again as root, who may see what this user cannot");
 	rebuild_step(a, s, &steps);
+	original_step(a, &steps);
 	if (a->newer)
 		add_step(&steps, NULL,
 			 "get another build of the module: this very file was revoked");

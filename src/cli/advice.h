@@ -49,12 +49,14 @@ struct advice {
 	bool sign;		       /* anew, by the key there is */
 	bool trust;		       /* the key's certificate, by the kernel */
 	bool other_hash;	       /* the digest at hand is none that the kernel can check */
+	bool sign_changed;	       /* among what is to be signed is what somebody changed */
 	bool newer;		       /* a file that somebody revoked */
 	char *refresh;		       /* an initramfs that has old copies, or will have; or NULL */
 	bool gate;		       /* DKMS installs without looking */
 	bool privilege;		       /* that this user has not, to see more */
 	struct ks_strings signed_anew; /* paths, as commands name them */
 	struct ks_strings rebuilt;     /* names of modules made for another kernel */
+	struct ks_strings changed; /* names of those that a package had signed, and changed since */
 };
 
 #define ADVICE __attribute__((cleanup(advice_free))) struct advice

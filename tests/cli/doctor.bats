@@ -477,6 +477,45 @@ has_dkms() {
 	: >"$root/usr/sbin/dkms"
 }
 
+# As a damaged disk would, or somebody who wants in.
+change() { sed -i 's/license=GPL/license=GPX/' "$tree/$1"; }
+
+@test "what was changed since the distribution signed it is not signed as it is" {
+	dkms_key rsa
+	listed rsa other | variable db "$SECURITY"
+	in_tree kernel/drivers/base.ko kernel/drivers/vendor.ko
+	module extra/far.ko
+	sign_by_hand "$tree/kernel/drivers/base.ko" ec sha256
+	sign_by_hand "$tree/kernel/drivers/vendor.ko" other sha256
+	sign_by_hand "$tree/extra/far.ko" ec sha256
+	change kernel/drivers/base.ko
+	change kernel/drivers/vendor.ko
+	change extra/far.ko
+	ks 0 "${doctor[@]}" base
+	says 'base.ko: refused, enforced or not: the signature does not belong to these bytes: '
+	says '^  1. base: changed since it was signed: install the package that it came in anew$'
+	ks 0 "${doctor[@]}" --json base vendor far
+	has_steps '^far, base, vendor: changed since it was signed: install the package'
+	[[ $(next_of base) == 'base: changed since'* ]]
+}
+
+@test "what was changed since our own key signed it may be signed by who changed it" {
+	dkms_key rsa
+	in_tree kernel/drivers/a.ko
+	module extra/b.ko
+	ks 0 sign "${here[@]}" --all
+	change kernel/drivers/a.ko
+	change extra/b.ko
+	listed rsa | variable db "$SECURITY"
+	ks 0 "${doctor[@]}" --json a b
+	has_steps '^kernel-sign sign .*/extra/b.ko .*/kernel/drivers/a.ko$'
+	[[ $(jq -r '.steps[].why' <<<"$output") == *'only if you changed it yourself (strip, say)'* ]]
+	# With that key built in, as whoever builds a kernel has it, it is no other one's.
+	rm "$efi/db-$SECURITY"
+	image "$DEBIAN" rsa
+	[[ $(next_of b) == 'kernel-sign sign '* ]]
+}
+
 @test "a kernel's name goes into commands as a shell takes it" {
 	odd="$V;>pwned"
 	dkms_key rsa
