@@ -165,15 +165,23 @@ static bool is_ours(const struct situation *s, const struct ks_inspection *in)
 	return false;
 }
 
+/* Whether "sign" leaves it as it is, and "sign --force" the filter in it: usual kernels read that. */
+static bool has_usual_filter(const struct ks_facts *facts)
+{
+	return facts->prediction.cause == KS_CAUSE_CONTAINER && facts->objection &&
+	       facts->objection->reading == KS_READS_X86;
+}
+
 static bool needs_signature(struct advice *a, const struct situation *s, const char *path,
-			    struct ks_error *err)
+			    const struct ks_facts *facts, struct ks_error *err)
 {
 	a->sign = true;
 	a->trust = true;
 	if (s->hash && s->trust->abilities.config == KS_YES &&
 	    ks_ability_digest(&s->trust->abilities, s->hash) != KS_ABILITY_PRESENT)
 		a->other_hash = true;
-	return ks_strings_add(&a->signed_anew, path, err);
+	return ks_strings_add(has_usual_filter(facts) ? &a->recompressed : &a->signed_anew, path,
+			      err);
 }
 
 /* The name of the module PATH. */
@@ -196,16 +204,18 @@ static bool is_by_us(const struct situation *s, const struct ks_prediction *p)
  * kernel trust it.
  */
 static bool needs_original(struct advice *a, const struct situation *s, const char *path,
-			   const struct ks_prediction *p, struct ks_error *err)
+			   const struct ks_facts *facts, struct ks_error *err)
 {
+	const struct ks_prediction *p = &facts->prediction;
+
 	/* By such a key no signature is good, whatever it was made over. */
 	if (p->by && p->by->is_unseen)
-		return needs_signature(a, s, path, err);
+		return needs_signature(a, s, path, facts, err);
 	if (!is_by_us(s, p) &&
 	    (ks_kernel_owns(path) || (p->by && p->by->origin == KS_ORIGIN_BUILTIN)))
 		return add_name(&a->changed, path, err);
 	a->sign_changed = true;
-	return needs_signature(a, s, path, err);
+	return needs_signature(a, s, path, facts, err);
 }
 
 bool advice_need(struct advice *a, const struct situation *s, const char *path,
@@ -225,7 +235,8 @@ bool advice_need(struct advice *a, const struct situation *s, const char *path,
 		return true;
 	case KS_CAUSE_UNAVAILABLE_KEY:
 		if (!is_ours(s, &facts->inspection))
-			return p->fate == KS_FATE_UNKNOWN || needs_signature(a, s, path, err);
+			return p->fate == KS_FATE_UNKNOWN ||
+			       needs_signature(a, s, path, facts, err);
 		a->trust = true;
 		return true;
 	case KS_CAUSE_BLACKLISTED:
@@ -234,15 +245,16 @@ bool advice_need(struct advice *a, const struct situation *s, const char *path,
 	case KS_CAUSE_VERMAGIC:
 		return p->fate == KS_FATE_UNKNOWN || add_name(&a->rebuilt, path, err);
 	case KS_CAUSE_BAD_SIGNATURE:
-		return p->fate == KS_FATE_UNKNOWN || needs_original(a, s, path, p, err);
+		return p->fate == KS_FATE_UNKNOWN || needs_original(a, s, path, facts, err);
 	default:
-		return p->fate == KS_FATE_UNKNOWN || needs_signature(a, s, path, err);
+		return p->fate == KS_FATE_UNKNOWN || needs_signature(a, s, path, facts, err);
 	}
 }
 
 void advice_free(struct advice *a)
 {
 	ks_strings_free(&a->signed_anew);
+	ks_strings_free(&a->recompressed);
 	ks_strings_free(&a->rebuilt);
 	ks_strings_free(&a->changed);
 	free(a->refresh);
@@ -250,34 +262,52 @@ void advice_free(struct advice *a)
 
 /* Steps */
 
-/* "kernel-sign sign ..." for what it has to be said of. */
-static bool sign_command(const struct advice *a, const struct situation *s, bool whole,
-			 char **command, struct ks_error *err)
+/* "kernel-sign sign" with OPTIONS for PATHS, or, without them, for what it finds by itself. */
+static bool sign_command(const struct advice *a, const struct situation *s,
+			 const char *const *options, const struct ks_strings *paths, char **command,
+			 struct ks_error *err)
 {
 	const char *const hash[] = { "--hash", "sha256", NULL };
 	KS_BUF line = { 0 };
 
-	if (!add_verb(&line, "sign", s, err) || (a->other_hash && !shell_words(&line, hash, err)))
+	if (!add_verb(&line, "sign", s, err) || (a->other_hash && !shell_words(&line, hash, err)) ||
+	    !shell_words(&line, options, err))
 		return false;
-	for (size_t i = 0; !whole && i < a->signed_anew.count; i++)
-		if (!shell_word(&line, a->signed_anew.item[i], err))
+	for (size_t i = 0; paths && i < paths->count; i++)
+		if (!shell_word(&line, paths->item[i], err))
 			return false;
 	return ks_buf_append(&line, "", 1, err) &&
 	       ks_string_copy(command, (const char *)line.data, err);
 }
 
-static void sign_step(const struct advice *a, const struct situation *s, bool whole,
-		      struct steps *steps)
+static void sign_step(const struct advice *a, const struct situation *s, const char *const *options,
+		      const struct ks_strings *paths, const char *why, struct steps *steps)
 {
 	char *command = NULL;
 
-	steps->ok = steps->ok && sign_command(a, s, whole, &command, steps->err);
-	add_step(steps, command,
-		 a->other_hash	 ? "signs with a digest that this kernel can check" :
-		 a->sign_changed ? "signs what is to be signed anew; what was changed since it was "
-				   "signed only if you changed it yourself (strip, say): else get "
-				   "it anew" :
-				   "signs what is to be signed anew");
+	steps->ok = steps->ok && sign_command(a, s, options, paths, &command, steps->err);
+	add_step(steps, command, why);
+}
+
+/* What one command can sign, and what takes another. */
+static void sign_steps(const struct advice *a, const struct situation *s, bool whole,
+		       struct steps *steps)
+{
+	static const char *const plain[] = { NULL };
+	static const char *const recompress[] = { "--recompress", "--force", NULL };
+
+	if (a->signed_anew.count)
+		sign_step(a, s, plain, whole ? NULL : &a->signed_anew,
+			  a->other_hash	  ? "signs with a digest that this kernel can check" :
+			  a->sign_changed ? "signs what is to be signed anew; what was changed "
+					    "since it was signed only if you changed it yourself "
+					    "(strip, say): else get it anew" :
+					    "signs what is to be signed anew",
+			  steps);
+	if (a->recompressed.count)
+		sign_step(a, s, recompress, &a->recompressed,
+			  "compresses it anew without the filter, which this kernel cannot read",
+			  steps);
 }
 
 /* PATH inside ROOT (or NULL), as a shell takes it. */
@@ -467,8 +497,7 @@ static void signing_steps(const struct advice *a, const struct situation *s, boo
 	}
 	if (!hindrance) {
 		key_step(s, steps);
-		if (a->sign)
-			sign_step(a, s, whole, steps);
+		sign_steps(a, s, whole, steps);
 	}
 	refresh_step(a, s, steps);
 	if (hindrance)

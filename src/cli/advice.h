@@ -55,7 +55,9 @@ struct advice {
 	bool gate;		       /* DKMS installs without looking */
 	bool privilege;		       /* that this user has not, to see more */
 	struct ks_strings signed_anew; /* paths, as commands name them */
-	struct ks_strings rebuilt;     /* names of modules made for another kernel */
+	struct ks_strings
+		recompressed;	   /* the same of those that are to be compressed anew as well */
+	struct ks_strings rebuilt; /* names of modules made for another kernel */
 	struct ks_strings changed; /* names of those that a package had signed, and changed since */
 };
 

@@ -477,6 +477,33 @@ has_dkms() {
 	: >"$root/usr/sbin/dkms"
 }
 
+@test "a filter that the kernel's own reader has not is compressed away" {
+	config CONFIG_MODULE_SIG=y CONFIG_CRYPTO_SHA256=y CONFIG_CRYPTO_SHA512=y CONFIG_LOCK_DOWN_IN_EFI_SECURE_BOOT=y \
+		CONFIG_MODULE_DECOMPRESS=y CONFIG_MODULE_COMPRESS_XZ=y
+	mkdir -p "$root/usr/lib"
+	: >"$root/usr/lib/libkmod.so.2.5.0" # kmod 33, which leaves that to the kernel
+	ln -s libkmod.so.2.5.0 "$root/usr/lib/libkmod.so.2"
+	dkms_key rsa
+	listed rsa | variable db "$SECURITY"
+	module extra/a.ko
+	module extra/b.ko
+	xz --check=crc32 --x86 --lzma2 "$tree/extra/a.ko"
+	ks 0 "${doctor[@]}" --json a
+	[ "$(jq -r '.modules[].load.cause' <<<"$output")" = container ]
+	has_steps "^kernel-sign sign --root $root -k $V --recompress --force /lib/modules/$V/extra/a.ko.xz\$"
+	# What is but to be signed is not compressed anew with it.
+	ks 0 "${doctor[@]}" --json
+	has_steps "^kernel-sign sign --root $root -k $V /lib/modules/$V/extra/b.ko\$" \
+		"^kernel-sign sign --root $root -k $V --recompress --force /lib/modules/$V/extra/a.ko.xz\$"
+	# It stays the step for what is signed already.
+	ks 0 sign "${here[@]}"
+	[ "$(next_of b)" = null ]
+	PATH=$(dirname "$KERNEL_SIGN"):$PATH bash -c "$(next_of a)"
+	ks 0 "${doctor[@]}"
+	says '^modules +2 of 2 will load$'
+	says '^There is nothing to do\.$'
+}
+
 # As a damaged disk would, or somebody who wants in.
 change() { sed -i 's/license=GPL/license=GPX/' "$tree/$1"; }
 
