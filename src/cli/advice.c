@@ -180,8 +180,10 @@ static bool needs_signature(struct advice *a, const struct situation *s, const c
 	if (s->hash && s->trust->abilities.config == KS_YES &&
 	    ks_ability_digest(&s->trust->abilities, s->hash) != KS_ABILITY_PRESENT)
 		a->other_hash = true;
-	return ks_strings_add(has_usual_filter(facts) ? &a->recompressed : &a->signed_anew, path,
-			      err);
+	return ks_strings_add(has_usual_filter(facts) ? &a->recompressed :
+			      facts->is_stuck	      ? &a->stacked :
+							&a->signed_anew,
+			      path, err);
 }
 
 /* The name of the module PATH. */
@@ -199,22 +201,33 @@ static bool is_by_us(const struct situation *s, const struct ks_prediction *p)
 	return p->by && s->x509 && X509_cmp(p->by->cert, s->x509) == 0;
 }
 
+/* But by an unseen key no signature is good, whatever it was made over. */
+static bool is_changed(const struct ks_prediction *p)
+{
+	return p->cause == KS_CAUSE_BAD_SIGNATURE && !(p->by && p->by->is_unseen);
+}
+
 /*
- * With the signature that it came with spoilt, a file may hold anything: whoever signs that has the
+ * With the signature spoilt that it came with, a file may hold anything: whoever signs that has the
  * kernel trust it.
  */
-static bool needs_original(struct advice *a, const struct situation *s, const char *path,
-			   const struct ks_facts *facts, struct ks_error *err)
+static bool needs_original(const struct situation *s, const char *path,
+			   const struct ks_facts *facts)
 {
 	const struct ks_prediction *p = &facts->prediction;
 
-	/* By such a key no signature is good, whatever it was made over. */
-	if (p->by && p->by->is_unseen)
-		return needs_signature(a, s, path, facts, err);
-	if (!is_by_us(s, p) &&
-	    (ks_kernel_owns(path) || (p->by && p->by->origin == KS_ORIGIN_BUILTIN)))
+	if (facts->is_stuck)
+		return ks_kernel_owns(path);
+	return is_changed(p) && !is_by_us(s, p) &&
+	       (ks_kernel_owns(path) || (p->by && p->by->origin == KS_ORIGIN_BUILTIN));
+}
+
+static bool needs_mending(struct advice *a, const struct situation *s, const char *path,
+			  const struct ks_facts *facts, struct ks_error *err)
+{
+	if (needs_original(s, path, facts))
 		return add_name(&a->changed, path, err);
-	a->sign_changed = true;
+	a->sign_changed = a->sign_changed || is_changed(&facts->prediction);
 	return needs_signature(a, s, path, facts, err);
 }
 
@@ -244,10 +257,8 @@ bool advice_need(struct advice *a, const struct situation *s, const char *path,
 		return true;
 	case KS_CAUSE_VERMAGIC:
 		return p->fate == KS_FATE_UNKNOWN || add_name(&a->rebuilt, path, err);
-	case KS_CAUSE_BAD_SIGNATURE:
-		return p->fate == KS_FATE_UNKNOWN || needs_original(a, s, path, facts, err);
 	default:
-		return p->fate == KS_FATE_UNKNOWN || needs_signature(a, s, path, facts, err);
+		return p->fate == KS_FATE_UNKNOWN || needs_mending(a, s, path, facts, err);
 	}
 }
 
@@ -255,6 +266,7 @@ void advice_free(struct advice *a)
 {
 	ks_strings_free(&a->signed_anew);
 	ks_strings_free(&a->recompressed);
+	ks_strings_free(&a->stacked);
 	ks_strings_free(&a->rebuilt);
 	ks_strings_free(&a->changed);
 	free(a->refresh);
@@ -294,6 +306,7 @@ static void sign_steps(const struct advice *a, const struct situation *s, bool w
 		       struct steps *steps)
 {
 	static const char *const plain[] = { NULL };
+	static const char *const stack[] = { "--stack", NULL };
 	static const char *const recompress[] = { "--recompress", "--force", NULL };
 
 	if (a->signed_anew.count)
@@ -303,6 +316,11 @@ static void sign_steps(const struct advice *a, const struct situation *s, bool w
 					    "since it was signed only if you changed it yourself "
 					    "(strip, say): else get it anew" :
 					    "signs what is to be signed anew",
+			  steps);
+	if (a->stacked.count)
+		sign_step(a, s, stack, &a->stacked,
+			  "signs over what is left of a signature that cannot be taken off: if a "
+			  "damaged disk is what left it, get the module anew",
 			  steps);
 	if (a->recompressed.count)
 		sign_step(a, s, recompress, &a->recompressed,

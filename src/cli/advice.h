@@ -57,6 +57,7 @@ struct advice {
 	struct ks_strings signed_anew; /* paths, as commands name them */
 	struct ks_strings
 		recompressed;	   /* the same of those that are to be compressed anew as well */
+	struct ks_strings stacked; /* those with a signature that does not come off */
 	struct ks_strings rebuilt; /* names of modules made for another kernel */
 	struct ks_strings changed; /* names of those that a package had signed, and changed since */
 };

@@ -261,24 +261,36 @@ static bool read_whole(struct file *file, const char *path, const struct ks_load
 	       ks_file_read(&file->place, load->max_size, &file->bytes, &file->st, err);
 }
 
+/* MALFORMED, with no code before, says which signature hides what it was made over, if one does. */
 static bool load_image(struct ks_module *m, const char *path, const struct ks_load *load,
-		       struct ks_error *err)
+		       struct ks_error *malformed, struct ks_error *err)
 {
 	size_t removed;
 
-	return ks_module_load(m, path, load, err) && ks_module_unsign(m, &removed, err);
+	if (!ks_module_load(m, path, load, err))
+		return false;
+	if (ks_module_unsign(m, &removed, err))
+		return true;
+	*malformed = *err;
+	return err->code != KS_ERR_SYSTEM;
 }
 
+/* With one and the same malformed signature beneath, nothing is hidden that could differ. */
 static bool is_same_image(const char *a, const char *b, const struct ks_load *load, bool *same,
 			  struct ks_error *err)
 {
 	KS_MODULE first = KS_MODULE_NONE;
 	KS_MODULE second = KS_MODULE_NONE;
+	struct ks_error malformed = { 0 };
 
-	if (!load_image(&first, a, load, err) || !load_image(&second, b, load, err))
+	if (!load_image(&first, a, load, &malformed, err) ||
+	    !load_image(&second, b, load, &malformed, err))
 		return false;
 	*same = ks_view_equal(ks_buf_view(&first.content), ks_buf_view(&second.content));
-	return true;
+	if (*same || !malformed.code)
+		return true;
+	*err = malformed;
+	return false;
 }
 
 static bool renew(const char *installed, const char *copy, const struct ks_load *load, bool dry_run,

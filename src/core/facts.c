@@ -20,6 +20,7 @@ bool ks_facts_find(const char *path, const struct ks_load *load, const struct ks
 	struct ks_load how = *load;
 	KS_MODULE m = KS_MODULE_NONE;
 	struct ks_view content;
+	bool removable = true;
 
 	*facts = (struct ks_facts){ 0 };
 	how.examine = true;
@@ -30,9 +31,12 @@ bool ks_facts_find(const char *path, const struct ks_load *load, const struct ks
 	facts->file_size = (uint64_t)m.st.st_size;
 	facts->content_size = m.content.len;
 	content = ks_buf_view(&m.content);
-	if (ks_inspect(content, certs, &facts->inspection, err) &&
-	    ks_modinfo_read(content, &facts->info, err) && predict(loader, content, facts, err))
+	if ((!loader || ks_module_is_removable(&m, &removable, err)) &&
+	    ks_inspect(content, certs, &facts->inspection, err) &&
+	    ks_modinfo_read(content, &facts->info, err) && predict(loader, content, facts, err)) {
+		facts->is_stuck = !removable;
 		return true;
+	}
 	ks_facts_free(facts);
 	return false;
 }

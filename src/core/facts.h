@@ -17,6 +17,7 @@ struct ks_facts {
 	struct ks_modinfo info;
 	bool is_predicted;
 	struct ks_prediction prediction; /* if it is */
+	bool is_stuck; /* the same: a signature is malformed, so that it cannot be taken off */
 };
 
 /*

@@ -120,7 +120,8 @@ static bool unsign(struct ks_module *m, bool only_cleanly, size_t *removed, stru
 		if (t.kind == KS_TRAILER_NONE || (only_cleanly && !comes_off_cleanly(m, &t)))
 			return true;
 		if (!is_removable(m, &t, err))
-			return ks_at(err, "malformed signature, cannot be removed");
+			return (only_cleanly && err->code != KS_ERR_SYSTEM) ||
+			       ks_at(err, "malformed signature, cannot be removed");
 		m->content.len = t.image.len;
 		if (m->kept > m->content.len)
 			m->kept = m->content.len;
@@ -136,6 +137,15 @@ bool ks_module_unsign(struct ks_module *module, size_t *removed, struct ks_error
 bool ks_module_unsign_outer(struct ks_module *module, size_t *removed, struct ks_error *err)
 {
 	return unsign(module, true, removed, err);
+}
+
+bool ks_module_is_removable(const struct ks_module *module, bool *removable, struct ks_error *err)
+{
+	struct ks_module copy = *module; /* whose bytes stay MODULE's */
+	size_t removed;
+
+	*removable = unsign(&copy, false, &removed, err);
+	return *removable || err->code != KS_ERR_SYSTEM;
 }
 
 bool ks_module_append(struct ks_module *module, struct ks_view message, struct ks_error *err)

@@ -58,6 +58,10 @@ KS_MUST_CHECK bool ks_module_unsign(struct ks_module *module, size_t *removed,
 KS_MUST_CHECK bool ks_module_unsign_outer(struct ks_module *module, size_t *removed,
 					  struct ks_error *err);
 
+/* Whether ks_module_unsign() would do that; fails only for want of memory. */
+KS_MUST_CHECK bool ks_module_is_removable(const struct ks_module *module, bool *removable,
+					  struct ks_error *err);
+
 /* Puts MESSAGE and its trailer behind the content. */
 KS_MUST_CHECK bool ks_module_append(struct ks_module *module, struct ks_view message,
 				    struct ks_error *err);

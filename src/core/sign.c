@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/sign.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -177,6 +178,16 @@ static bool compare_vermagic(const struct job *job, const struct ks_module *m, s
 
 /* The two lines */
 
+static bool add_way_out(const struct job *job, struct ks_error *err)
+{
+	size_t len = strlen(err->text);
+
+	snprintf(err->text + len, sizeof(err->text) - len, "; %s",
+		 job->signer ? "kernel-sign sign --stack signs over it" :
+			       "install or build the module anew");
+	return false;
+}
+
 static bool unsign(const struct job *job, struct ks_module *m, struct ks_error *err)
 {
 	struct ks_sign_result *result = job->result;
@@ -184,7 +195,7 @@ static bool unsign(const struct job *job, struct ks_module *m, struct ks_error *
 
 	if (!(stack ? ks_module_unsign_outer(m, &result->removed, err) :
 		      ks_module_unsign(m, &result->removed, err)))
-		return false;
+		return err->code != KS_ERR_SYSTEM && add_way_out(job, err);
 	result->beneath = ks_trailer_count(ks_buf_view(&m->content));
 	return record(job, ks_buf_view(&m->content), err);
 }

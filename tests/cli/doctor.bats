@@ -504,6 +504,82 @@ has_dkms() {
 	says '^There is nothing to do\.$'
 }
 
+# spoil FILE WHAT: a signed plain module's signature, so that nobody can tell where it starts, or what it is.
+spoil() {
+	local size length byte
+	size=$(stat -c %s "$1")
+	length=0
+	for byte in $(tail -c 32 "$1" | head -c 4 | od -An -tu1); do
+		length=$((length << 8 | byte))
+	done
+	case $2 in
+	length) printf '\177\377\377\377' | dd of="$1" bs=1 seek=$((size - 32)) conv=notrunc status=none ;;
+	algorithm) printf '\1' | dd of="$1" bs=1 seek=$((size - 40)) conv=notrunc status=none ;;
+	message) printf '1' | dd of="$1" bs=1 seek=$((size - 40 - length)) conv=notrunc status=none ;;
+	esac
+}
+
+@test "a signature that cannot be taken off is signed over" {
+	local what form
+	dkms_key rsa
+	listed rsa | variable db "$SECURITY"
+	for what in length algorithm message; do
+		for form in '' .xz; do
+			rm -f "$tree"/extra/*
+			module extra/a.ko
+			sign_by_hand "$tree/extra/a.ko" rsa sha256
+			spoil "$tree/extra/a.ko" $what
+			[ -z "$form" ] || {
+				pack a.ko.xz <"$tree/extra/a.ko" >"$tree/extra/a.ko.xz"
+				rm "$tree/extra/a.ko"
+			}
+			ks 1 sign "${here[@]}"
+			blames "a.ko$form" 'malformed signature, cannot be removed: .*; kernel-sign sign --stack signs over it$'
+			ks 1 unsign "${here[@]}"
+			blames "a.ko$form" 'malformed signature, cannot be removed: .*; install or build the module anew$'
+			[ "$(next_of a)" = "kernel-sign sign --root $root -k $V --stack /lib/modules/$V/extra/a.ko$form" ]
+			ks 0 "${doctor[@]}" --json
+			has_steps "^kernel-sign sign --root $root -k $V --stack /lib/modules/$V/extra/a.ko$form\$"
+			PATH=$(dirname "$KERNEL_SIGN"):$PATH bash -c "$(steps)"
+			ks 0 "${doctor[@]}"
+			says '^There is nothing to do\.$'
+		done
+	done
+	# A new key, with the spoilt one still beneath.
+	dkms_key other
+	listed other | variable db "$SECURITY"
+	ks 0 "${doctor[@]}" --json
+	PATH=$(dirname "$KERNEL_SIGN"):$PATH bash -c "$(steps)"
+	ks 0 "${doctor[@]}"
+	says '^There is nothing to do\.$'
+	# One that is whole, if odd, comes off.
+	rm "$tree"/extra/*
+	module extra/a.ko
+	sign_by_hand "$tree/extra/a.ko" other sha256 -nocerts
+	[ "$(next_of a)" = "kernel-sign sign --root $root -k $V /lib/modules/$V/extra/a.ko" ]
+	# DKMS's copy goes with it.
+	dkms_installs some c.ko
+	sign_by_hand "$copies/c.ko" other sha256
+	spoil "$copies/c.ko" message
+	cp "$copies/c.ko" "$tree/updates/dkms/c.ko"
+	PATH=$(dirname "$KERNEL_SIGN"):$PATH bash -c "$(next_of c)"
+	cmp "$copies/c.ko" "$tree/updates/dkms/c.ko"
+	[ "$(next_of c)" = null ]
+	# What nobody knows to be malformed needs nothing that is known.
+	rm "$tree"/extra/*
+	module extra/a.ko
+	sign_by_hand "$tree/extra/a.ko" ec sha256 -noattr
+	config CONFIG_MODULE_SIG=y CONFIG_CRYPTO_SHA256=y CONFIG_LOCK_DOWN_IN_EFI_SECURE_BOOT=y '# CONFIG_CRYPTO_ECDSA is not set'
+	ks 0 "${doctor[@]}" --json
+	[ "$(jq -r '.modules[0].load | .verdict + ", " + .cause' <<<"$output")" = 'unknown, malformed signature' ]
+	[ "$(next_of a)" = null ]
+	# The kernel's package has a better one.
+	in_tree kernel/drivers/b.ko
+	sign_by_hand "$tree/kernel/drivers/b.ko" ec sha256
+	spoil "$tree/kernel/drivers/b.ko" length
+	[[ $(next_of b) == 'b: changed since it was signed: '* ]]
+}
+
 # As a damaged disk would, or somebody who wants in.
 change() { sed -i 's/license=GPL/license=GPX/' "$tree/$1"; }
 
