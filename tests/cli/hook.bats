@@ -146,7 +146,8 @@ calls() {
 	local file=$1
 	shift
 	mkdir -p bin
-	sed -e "s|@bindir@|$PWD/bin|g" -e "s|/usr/lib/modules|$root/usr/lib/modules|g" "$hooks/$file.in" >hook
+	sed -e "s|@bindir@|$PWD/bin|g" -e "s|/usr/lib/modules|$root/usr/lib/modules|g" \
+		-e "s|/etc/kernel-sign.conf|$root&|g" "$hooks/$file.in" >hook
 	chmod +x hook
 	: >called
 	run --separate-stderr env -u DEB_MAINT_PARAMS ${params+"DEB_MAINT_PARAMS=$params"} ./hook "$@"
@@ -168,9 +169,6 @@ program() {
 	[ "$(<called)" = "hook --kernel $V" ]
 	calls "$file" remove "$V" /boot/entry
 	[ ! -s called ]
-	program 1
-	answer=1
-	calls "$file" add "$V" /boot/entry /boot/vmlinuz
 }
 
 @test "Debian's scripts: when a package is configured, and not when it is removed" {
@@ -191,11 +189,52 @@ program() {
 		unset params
 		calls "$file/dkms-kernel-sign"
 		[ ! -s called ]
-		program 1
-		answer=1
-		calls "$file/dkms-kernel-sign" "$V"
-		answer=0
 	done
+}
+
+# each_fails STATUS: how Debian's scripts and kernel-install's end with this program.
+each_fails() {
+	local answer=$1
+	calls postinst.d/dkms-kernel-sign "$V"
+	calls header_postinst.d/dkms-kernel-sign "$V"
+	calls kernel-install/45-kernel-sign.install add "$V" /boot/entry /boot/vmlinuz
+}
+
+@test "a program that fails, cannot start, or is killed fails a kernel's installation with kernel-hook = fail alone" {
+	local status
+	# 127 is a library that is missing, 137 a lack of memory, 139 a crash.
+	for status in 1 2 127 137 139; do
+		program "$status"
+		rm -f "$root/etc/kernel-sign.conf"
+		each_fails 0
+		configure '# kernel-hook = fail'
+		each_fails 0
+		configure 'kernel-hook = off'
+		each_fails 0
+		configure 'kernel-hook = fail' 'kernel-hook = warn'
+		each_fails 0
+		configure '  kernel-hook=fail ' 'kernel-hook = perhaps'
+		each_fails 1
+	done
+}
+
+@test "a program that did not come to an end of its own is named: modules may be unsigned" {
+	local line="^kernel-sign: $PWD/bin/kernel-sign ended with status 127, so modules of $V may be unsigned; when it runs again: kernel-sign sign -k $V\$"
+	program 127
+	calls postinst.d/dkms-kernel-sign "$V"
+	warns "$line"
+	calls header_postinst.d/dkms-kernel-sign "$V"
+	warns "$line"
+	calls kernel-install/45-kernel-sign.install add "$V"
+	warns "$line"
+	configure 'kernel-hook = off'
+	calls postinst.d/dkms-kernel-sign "$V"
+	[ -z "$stderr" ]
+	# Else it has said itself what is wrong.
+	configure
+	program 1
+	calls postinst.d/dkms-kernel-sign "$V"
+	[ -z "$stderr" ]
 }
 
 @test "without the program no hook does anything, or fails: a package can be gone before its files" {
