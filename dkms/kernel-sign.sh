@@ -25,7 +25,7 @@ fi
 
 if [ ! -x "$program" ]; then
 	echo "$module: $program is not there, so nobody can sign or check it: install kernel-sign," \
-		"or remove the link /etc/dkms/$module.conf" >&2
+		"or where it is somewhere else now: kernel-sign dkms renew, or remove the link /etc/dkms/$module.conf" >&2
 	exit 1
 fi
 case $when in

@@ -165,6 +165,37 @@ static int disable(const struct dkms_args *args, int operands, char **operand)
 	return ok ? STATUS_DONE : STATUS_FAILED;
 }
 
+/* What is not there, or was changed, is so by somebody's will. */
+static bool renew_file(const struct dkms_args *args, const struct ks_dkms_file *file)
+{
+	enum ks_dkms_state state;
+	struct ks_error err;
+
+	if (ks_dkms_file_state(args->root, file, &state, &err) &&
+	    (state != KS_DKMS_OLDER ||
+	     ks_dkms_file_set(args->root, file, false, args->dry_run, &state, &err))) {
+		if (state == KS_DKMS_OLDER)
+			tell_change(args, file->path, false, state);
+		return true;
+	}
+	report_error(&err);
+	return false;
+}
+
+static int renew(const struct dkms_args *args, int operands, char **operand)
+{
+	bool ok = true;
+
+	(void)operand;
+	if (operands) {
+		report_warning("dkms renew takes no operand");
+		return STATUS_USAGE;
+	}
+	for (size_t i = 0; i < KS_DKMS_FILES; i++)
+		ok &= renew_file(args, &ks_dkms_files[i]);
+	return ok ? STATUS_DONE : STATUS_FAILED;
+}
+
 static int install_files(const struct dkms_args *args, int operands, char **operand)
 {
 	KS_STRING dir = NULL;
@@ -193,7 +224,7 @@ static const char *const state_words[] = {
 static const char *const state_texts[] = {
 	[KS_DKMS_ABSENT] = "not there",
 	[KS_DKMS_PRESENT] = "there",
-	[KS_DKMS_OLDER] = "of another version; 'kernel-sign dkms enable' renews it",
+	[KS_DKMS_OLDER] = "of another version; 'kernel-sign dkms renew' renews it",
 	[KS_DKMS_SOURCED] = "there",
 	[KS_DKMS_FOREIGN] = "not written by kernel-sign, or changed since",
 };
@@ -227,6 +258,15 @@ static bool is_gated(const struct found *found, size_t package)
 	return found->hook && ks_dkms_link_works(found->link[package]);
 }
 
+/* That may name a program which is gone, and then refuses everything. */
+static bool is_older(const struct found *found)
+{
+	for (size_t i = 0; i < KS_DKMS_FILES; i++)
+		if (!ks_dkms_files[i].drop_in && found->file[i] == KS_DKMS_OLDER)
+			return true;
+	return false;
+}
+
 static void status_json(const struct found *found)
 {
 	struct json_object *o = json_object_new_object();
@@ -256,6 +296,8 @@ static void status_json(const struct found *found)
 
 static void status_lines(const struct found *found)
 {
+	const char *gate =
+		is_older(found) ? "gated, by a hook of another version" : "signed and gated";
 	size_t ungated = 0;
 
 	for (size_t i = 0; i < KS_DKMS_FILES; i++)
@@ -263,8 +305,7 @@ static void status_lines(const struct found *found)
 	for (size_t i = 0; i < found->package.count; i++) {
 		bool gated = is_gated(found, i);
 
-		report_line("%s: %s%s", found->package.item[i],
-			    gated ? "signed and gated" : "not gated",
+		report_line("%s: %s%s", found->package.item[i], gated ? gate : "not gated",
 			    found->link[i] == KS_DKMS_FOREIGN ?
 				    " (its /etc/dkms/*.conf is somebody else's)" :
 				    "");
@@ -320,11 +361,9 @@ static const struct {
 	int (*run)(const struct dkms_args *args, int operands, char **operand);
 	bool names_packages;
 } verbs[] = {
-	{ "enable", enable, true },
-	{ "disable", disable, true },
-	{ "status", status, false },
-	{ "gate", gate, false },
-	{ "install-files", install_files, false },
+	{ "enable", enable, true }, { "disable", disable, true },
+	{ "renew", renew, false },  { "status", status, false },
+	{ "gate", gate, false },    { "install-files", install_files, false },
 };
 
 static int run_dkms(void *ctx, int operands, char **operand)
@@ -341,7 +380,7 @@ static int run_dkms(void *ctx, int operands, char **operand)
 		}
 		return verbs[i].run(args, operands - 1, operand + 1);
 	}
-	report_warning("dkms: say enable, disable, status, gate or install-files");
+	report_warning("dkms: say enable, disable, renew, status, gate or install-files");
 	return STATUS_USAGE;
 }
 
@@ -365,12 +404,14 @@ static const struct option_row options[] = {
 
 const struct command command_dkms = {
 	.name = "dkms",
-	.operands = "enable|disable [PACKAGE...] | status | gate DIR | install-files DESTDIR",
+	.operands =
+		"enable|disable [PACKAGE...] | renew | status | gate DIR | install-files DESTDIR",
 	.summary = "have DKMS sign with kernel-sign, and refuse what is not signed",
 	.text = "enable writes the files that make DKMS sign through kernel-sign into /etc/dkms, and a\n"
 		"link for each PACKAGE, or with --all for every one, whose modules are then signed and\n"
-		"checked before they are installed; disable takes away what enable wrote. gate is what\n"
-		"DKMS's hook calls; install-files puts the hook into a kernel's headers package.",
+		"checked before they are installed; disable takes away what enable wrote; renew brings\n"
+		"what another version wrote up to date. gate is what DKMS's hook calls; install-files puts\n"
+		"the hook into a kernel's headers package.",
 	.options = options,
 	.args_size = sizeof(ARGS),
 	.run = run_dkms,

@@ -214,6 +214,6 @@ commands() { "$KERNEL_SIGN" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\) .
 @test "dkms: what to do, then directories" {
 	mkdir ena-dir
 	completes dkms e IS enable
-	completes dkms '' IS enable disable status gate install-files
+	completes dkms '' IS enable disable renew status gate install-files
 	completes dkms gate ena IS ena-dir
 }

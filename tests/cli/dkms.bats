@@ -144,6 +144,63 @@ names_and_files() {
 	[ "$(find "$conf" -type f)" = '' ]
 }
 
+# elsewhere FILE: as a version wrote it whose program was in another directory.
+elsewhere() {
+	sed -i -e '$d' -e "s|^program=.*|program=$PWD/gone/kernel-sign|" "$1"
+	seal "$1"
+}
+
+@test "renew brings files of another version up to date, and makes none, nor a link" {
+	dkms_package m
+	dkms 0 renew
+	[ -z "$output$stderr" ]
+	[ -z "$(ls "$conf")" ]
+	dkms 0 enable
+	cp -r "$conf" wanted
+	dkms 0 renew
+	[ -z "$output$stderr" ]
+	elsewhere "$conf/kernel-sign.sh"
+	printf 'older\n' >"$conf/kernel-sign.conf"
+	seal "$conf/kernel-sign.conf"
+	dkms 0 renew -n
+	[ "$output" = "/etc/dkms/kernel-sign.conf: would be renewed
+/etc/dkms/kernel-sign.sh: would be renewed" ]
+	rm "$conf/framework.conf.d/kernel-sign.conf" wanted/framework.conf.d/kernel-sign.conf
+	dkms 0 renew
+	[ "$output" = "/etc/dkms/kernel-sign.conf: renewed
+/etc/dkms/kernel-sign.sh: renewed" ]
+	diff -r wanted "$conf"
+}
+
+@test "renew leaves what somebody has changed or emptied, and says nothing; without DKMS too" {
+	dkms 0 enable
+	: >"$conf/framework.conf.d/kernel-sign.conf"
+	sed -i 's/^status=0$/status=1/' "$conf/kernel-sign.sh"
+	cp -r "$conf" wanted
+	dkms 0 renew
+	[ -z "$output$stderr" ]
+	diff -r wanted "$conf"
+	rm -r "$conf"
+	dkms 0 renew
+	[ -z "$output$stderr" ]
+	[ ! -e "$conf" ]
+	dkms 2 renew m
+	warns 'dkms renew takes no operand'
+	dkms 2 renew --all
+}
+
+@test "status does not say of a hook of another version that it signs" {
+	dkms_package m
+	dkms 0 enable --all
+	elsewhere "$conf/kernel-sign.sh"
+	dkms 0 status
+	says "^/etc/dkms/kernel-sign.sh: of another version; 'kernel-sign dkms renew' renews it\$"
+	says '^m: gated, by a hook of another version$'
+	dkms 0 renew
+	dkms 0 status
+	says '^m: signed and gated$'
+}
+
 @test "somebody else's files stay, the others are written, no link is made" {
 	dkms_package m
 	echo '# of kernel-sign 3.0' >"$conf/kernel-sign.conf"
@@ -651,7 +708,7 @@ $dkms_tree/m/1/source|one \$two|m $V" ]
 	module "$copies/a.ko"
 	rm program
 	hook 1 post_build
-	warns "^m: .*/program is not there.*install kernel-sign, or remove the link /etc/dkms/m.conf\$"
+	warns "^m: .*/program is not there.*install kernel-sign, or where it is somewhere else now: kernel-sign dkms renew, or remove the link /etc/dkms/m.conf\$"
 	[ "$(wc -l <<<"$stderr")" = 1 ]
 	hook 1 pre_install
 	[ "$(wc -l <<<"$stderr")" = 1 ]

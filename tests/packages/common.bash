@@ -124,6 +124,21 @@ gates() {
 	[ "$(readlink "$1/etc/dkms/one.conf" "$1/etc/dkms/two.conf" | xargs)" = 'kernel-sign.conf kernel-sign.conf' ]
 }
 
+# ages ROOT: the hook is as a program wrote it that was built by hand, and is gone.
+ages() {
+	local script=$1/etc/dkms/kernel-sign.sh seal='# Written by kernel-sign, sha256 of the lines above: '
+	grep -qx 'program=/usr/bin/kernel-sign' "$script"
+	sed -i -e '$d' -e 's#^program=.*#program=/usr/local/bin/kernel-sign#' "$script"
+	printf '%s\n' "$seal$(sha256sum <"$script" | cut -d ' ' -f 1)" >>"$script"
+	inside "$1" kernel-sign dkms status | grep '^/etc/dkms/kernel-sign.sh: of another version'
+}
+# is_renewed ROOT: and is this program's own again.
+is_renewed() {
+	grep -qx 'program=/usr/bin/kernel-sign' "$1/etc/dkms/kernel-sign.sh"
+	inside "$1" kernel-sign dkms status | grep -x '/etc/dkms/kernel-sign.sh: there'
+	inside "$1" kernel-sign dkms status | grep -x 'one: signed and gated'
+}
+
 # What DKMS reads neither fails nor names a program that is not there.
 dkms_is_as_before() {
 	[ ! -L "$1/etc/dkms/one.conf" ]
