@@ -4,9 +4,11 @@
 # tables that its parser reads.
 
 # What is completed for an argument or operand: a word that the templates know, or the words
-# themselves with commas.
-function kind_of(name, argument)
+# themselves with commas.  KERNEL is a VERSION that may not be 'all'.
+function kind_of(name, argument, help)
 {
+	if (argument == "VERSION" && help !~ /'all'/)
+		return "KERNEL"
 	if (name == "hash")
 		return "sha256,sha384,sha512,sha3-256,sha3-384,sha3-512"
 	if (argument == "TYPE")
@@ -50,6 +52,7 @@ function add_option(command, line,   n, letter, name, argument)
 	name_of[command, n] = name
 	argument_of[command, n] = argument
 	help_of[command, n] = line
+	kind_of_option[command, n] = argument ? kind_of(name, argument, line) : ""
 }
 
 function read_help(command,   call, line, section, name)
@@ -93,8 +96,8 @@ function spaced(words)
 function bash_command(command,   i, value, text)
 {
 	for (i = 1; i <= options[command]; i++) {
-		value = argument_of[command, i]
-		value = value ? "=" kind_of(name_of[command, i], value) : ""
+		value = kind_of_option[command, i]
+		value = value ? "=" value : ""
 		if (letter_of[command, i])
 			text = text " -" letter_of[command, i] value
 		text = text " --" name_of[command, i] value
@@ -122,6 +125,8 @@ function zsh_action(kind)
 	if (kind == "DIR")
 		return "_files -/"
 	if (kind == "VERSION")
+		return "_kernel_sign_kernels_or_all"
+	if (kind == "KERNEL")
 		return "_kernel_sign_kernels"
 	if (kind == "MODULE")
 		return "_kernel_sign_modules"
@@ -133,7 +138,7 @@ function zsh_option(command, i,   letter, name, value, kind, help, text, several
 	letter = letter_of[command, i]
 	name = "--" name_of[command, i]
 	value = argument_of[command, i]
-	kind = kind_of(name_of[command, i], value)
+	kind = kind_of_option[command, i]
 	help = help_of[command, i]
 	gsub(/[][]/, "\\\\&", help)
 	text = quote("[" help "]" (value ? ":" value ":" zsh_action(kind) : ""))
@@ -179,6 +184,8 @@ function fish_words(kind)
 	if (kind == "DIR")
 		return "(__fish_complete_directories (commandline -ct) \"\")"
 	if (kind == "VERSION")
+		return "(__kernel_sign_kernels all)"
+	if (kind == "KERNEL")
 		return "(__kernel_sign_kernels)"
 	if (kind == "MODULE")
 		return "(__kernel_sign_modules)"
@@ -192,7 +199,7 @@ function fish_option(command, i,   kind)
 		printf " -s %s", letter_of[command, i]
 	printf " -l %s", name_of[command, i]
 	if (argument_of[command, i]) {
-		kind = kind_of(name_of[command, i], argument_of[command, i])
+		kind = kind_of_option[command, i]
 		if (kind == "FILE")
 			printf " -r -F"
 		else if (kind == "NONE")

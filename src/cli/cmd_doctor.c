@@ -446,7 +446,10 @@ static int run_doctor(void *ctx, int operands, char **operand)
 #define ARGS struct look_args
 
 static const struct option_row options[] = {
-	LOOK_OPTIONS(ARGS, ),
+	{ 'k', "kernel", "VERSION", "the kernel in question (default: the running one)",
+	  OPTION_STRING, offsetof(ARGS, request.kernel) },
+	REQUEST_OPTIONS_BUT_KERNEL(ARGS, request),
+	LOOK_OWN_OPTIONS(ARGS, ),
 	{ 0 },
 };
 
@@ -456,7 +459,7 @@ const struct command command_doctor = {
 	.summary = "find out why modules do not load, and what to do",
 	.text = "Looks at the kernel's log and demands, the key, the modules named or every out-of-tree\n"
 		"module of the kernel, DKMS and the initramfs, and ends with at most three steps. It takes\n"
-		"one kernel at a time, and not 'all'.",
+		"one kernel at a time.",
 	.options = options,
 	.args_size = sizeof(ARGS),
 	.run = run_doctor,

@@ -24,6 +24,9 @@ struct look_args {
 /* clang-format off */
 #define LOOK_OPTIONS(T, member)                                                                \
 	REQUEST_OPTIONS(T, member request),                                                    \
+	LOOK_OWN_OPTIONS(T, member)
+
+#define LOOK_OWN_OPTIONS(T, member)                                                            \
 	{ 0, "cert", "FILE|DIR", "check against these certificates, PEM or DER; may be repeated", \
 	  OPTION_LIST, offsetof(T, member certs) }, \
 	{ 0, "efivars", "DIR", "EFI variables, as in " KS_EFIVARS " (with --root: none)",      \

@@ -48,6 +48,9 @@ struct key_options {
 #define REQUEST_OPTIONS(T, member)                                                                 \
 	{ 'k', "kernel", "VERSION", "the kernel in question, or 'all' (default: the running one)", \
 	  OPTION_STRING, offsetof(T, member.kernel) },                                             \
+	REQUEST_OPTIONS_BUT_KERNEL(T, member)
+
+#define REQUEST_OPTIONS_BUT_KERNEL(T, member)                                                      \
 	{ 0, "root", "DIR", "look for everything below DIR",                                       \
 	  OPTION_STRING, offsetof(T, member.root) },                                               \
 	{ 'd', "dir", "DIR", "the module files directly in DIR",                                   \

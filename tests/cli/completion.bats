@@ -170,6 +170,14 @@ commands() { "$KERNEL_SIGN" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\) .
 	completes sign --root "$root" -k '' IS all "$V" 6.2.0-other
 	completes sign --root "$root" --kernel 6.1 IS "$V"
 	completes trust --root "$root" --kernel a IS all
+	# What takes one at a time is offered no other.
+	completes doctor --root "$root" -k '' IS "$V" 6.2.0-other
+	completes enroll --root "$root" --kernel '' IS "$V" 6.2.0-other
+	completes hook --root "$root" -k a IS
+	completes hook --root "$root" -k 6.2 IS 6.2.0-other
+	completes dkms --root "$root" -k a IS
+	completes status --root "$root" -k a IS all
+	completes doctor --root "$PWD/nowhere" -k '' IS
 	completed bash sign -k '' >completions
 	not grep -qxF "$V" completions
 }

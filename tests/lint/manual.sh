@@ -44,6 +44,37 @@ verdict "every option is in the manual" "$(printf '%s\n' "$listed" | while read 
 	printf '%s\n' "$text" | grep -qE -e "$pattern" || echo "$short $long"
 done)"
 
+# What describes an option may begin with the commands that have it: "*sign* and *unsign*. ..." or, where it is
+# something else to each, "*sign*: ... *genkeys*: ...".
+has=$(for command in $commands; do
+	[ "$command" = sign-file ] || "$program" "$command" --help |
+		sed -nE "s/^ +(-[A-Za-z0-9], )?(--[a-z0-9-]+).*/\\2 $command/p"
+done | sort -u)
+named=$(printf '%s\n' "$text" | awk '
+	function close_entry(   n, i, sentence, list) {
+		list = "^\\*[a-z-]+\\*((, | and )\\*[a-z-]+\\*)*"
+		n = body ~ list "( only)?[.:] " ? split(body, sentence, /\. +/) : 0
+		for (i = 1; i <= n; i++)
+			if (sentence[i] ~ list "(( only)?$|:)" && match(sentence[i], list))
+				say(substr(sentence[i], 1, RLENGTH))
+		body = ""
+	}
+	function say(names) {
+		while (match(names, /\*[a-z-]+\*/)) {
+			print option, substr(names, RSTART + 1, RLENGTH - 2)
+			names = substr(names, RSTART + RLENGTH)
+		}
+	}
+	/^# / { close_entry(); inside = $2 == "OPTIONS"; next }
+	inside && /^\*-/ { close_entry(); match($0, /--[a-z0-9-]+/); option = substr($0, RSTART, RLENGTH); next }
+	inside { sub(/^[ \t]+/, ""); body = body $0 " " }' | sort -u)
+verdict "the manual names just the commands that have an option" "$(
+	[ -n "$named" ] || echo "none is named"
+	for option in $(printf '%s\n' "$named" | cut -d' ' -f1 | uniq); do
+		printf '%s\n' "$has" "$named" | grep -e "^$option "
+	done | sort | uniq -u | sed 's/$/: says either the manual or --help, not both/'
+)"
+
 # Only where it describes an option, in bold at a line's start: the text may speak of others' tools.
 described=$(printf '%s\n' "$text" | grep -E '^[ 	]*\*-' | grep -oE -e '\*--[a-z0-9-]+' | tr -d '*' | sort -u)
 verdict "the manual describes no other option" "$(for option in $described; do
