@@ -1,7 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The packages are of this version, and are built with what bootstrap installs.
+# The packages are of this version, and are built with what bootstrap installs, as README has it.
 . "${abs_top_srcdir:-$(dirname "$0")/../..}/tests/lint/tap"
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
 
 version=$(sed -n 's/^AC_INIT(\[kernel-sign\], \[\(.*\)\])$/\1/p' configure.ac)
 # is WHAT VERSION: nothing, if it is the version that configure.ac has.
@@ -12,6 +15,8 @@ verdict "one version" "$(
 	is "kernel-sign.spec's newest change" \
 		"$(sed -n '/^%changelog/,$s/^\* .* \(.*\)-[^-]*$/\1/p' packaging/rpm/kernel-sign.spec | head -n 1)"
 	is PKGBUILD "$(sed -n 's/^pkgver=//p' packaging/arch/PKGBUILD)"
+	is "README's line for Debian" "$(sed -n 's/.* install \.\.\/kernel-sign_\(.*\)-1_\*\.deb$/\1/p' README)"
+	is "README's line for Fedora" "$(sed -n 's/.* install .*\/kernel-sign-\(.*\)-1\*\.rpm$/\1/p' README)"
 )"
 
 # bootstrap_names COLUMN: of the table in bootstrap, without the tools of style, which no package asks.
@@ -26,8 +31,16 @@ differ() {
 	bootstrap_names "$2" | grep -vxE "$3" >"$scratch/wanted"
 	sort -u | grep -vxE "$3" | diff "$scratch/wanted" - | sed -n "s|^<|$1 lacks|p; s|^>|bootstrap lacks, of $1,|p"
 }
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+# Whoever pulls and builds again has an old debian.
+for file in README packaging/debian/README.source; do
+	verdict "$file: Debian's directory is the new one, also the second time" "$(
+		line=$(sed -nE 's/^( *|.*: )(.*cp -r packaging\/debian debian)$/\2/p' $file)
+		clone=$(mktemp -d "$scratch/XXXXXX") && cp -r packaging "$clone/" && chmod -R u+w "$clone" &&
+			cd "$clone" && sh -c "$line" && echo newer >>packaging/debian/changelog && sh -c "$line" &&
+			diff -r packaging/debian debian && exit
+		echo "not with '$line'"
+	)"
+done
 
 # build-essential, debhelper and what they depend on.
 verdict "Debian's package is built with what bootstrap installs" "$(
