@@ -124,13 +124,13 @@ gates() {
 	[ "$(readlink "$1/etc/dkms/one.conf" "$1/etc/dkms/two.conf" | xargs)" = 'kernel-sign.conf kernel-sign.conf' ]
 }
 
-# ages ROOT: the hook is as a program wrote it that was built by hand, and is gone.
+# ages ROOT FILE: FILE of /etc/dkms is as a program wrote it that was built by hand, and is gone.
 ages() {
-	local script=$1/etc/dkms/kernel-sign.sh seal='# Written by kernel-sign, sha256 of the lines above: '
-	grep -qx 'program=/usr/bin/kernel-sign' "$script"
-	sed -i -e '$d' -e 's#^program=.*#program=/usr/local/bin/kernel-sign#' "$script"
-	printf '%s\n' "$seal$(sha256sum <"$script" | cut -d ' ' -f 1)" >>"$script"
-	inside "$1" kernel-sign dkms status | grep '^/etc/dkms/kernel-sign.sh: of another version'
+	local file=$1/etc/dkms/$2
+	sed -i -e '$d' -e 's#/usr/\(bin\|lib\)#/usr/local/\1#' "$file"
+	printf '%s\n' "# Written by kernel-sign, sha256 of the lines above: $(sha256sum <"$file" | cut -d ' ' -f 1)" >>"$file"
+	grep -q /usr/local/ "$file"
+	inside "$1" kernel-sign dkms status | grep "^/etc/dkms/$2: of another version"
 }
 # is_renewed ROOT: and is this program's own again.
 is_renewed() {
