@@ -18,6 +18,7 @@ struct walk {
 	char todo[PATH_MAX];	 /* what remains to be followed */
 	char name[NAME_MAX + 1]; /* the component in hand */
 	int links;
+	const struct ks_place_watch *watch; /* or NULL */
 };
 
 static bool too_long(struct ks_error *err)
@@ -114,6 +115,23 @@ static bool follow(struct walk *w, const char *target, struct ks_error *err)
 	return enter_root(w, err);
 }
 
+static bool show(const struct walk *w, struct ks_error *err)
+{
+	struct stat dir, st;
+	bool there;
+
+	if (!w->watch)
+		return true;
+	if (fstat(w->dir, &dir))
+		return ks_fail_errno(err, "stat directory");
+	there = fstatat(w->dir, w->name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	if (!there && errno != ENOENT)
+		return ks_fail_errno(err, "open");
+	w->watch->look(w->watch->ctx, w->done[0] ? w->done : "/", &dir, w->name,
+		       there ? &st : NULL);
+	return true;
+}
+
 /* One component; *found when it is the last one and no symlink. */
 static bool step(struct walk *w, bool *found, struct ks_error *err)
 {
@@ -124,6 +142,8 @@ static bool step(struct walk *w, bool *found, struct ks_error *err)
 		return true;
 	if (strcmp(w->name, "..") == 0)
 		return go_up(w, err);
+	if (!show(w, err))
+		return false;
 	len = readlinkat(w->dir, w->name, target, sizeof(target));
 	if (len == (ssize_t)sizeof(target))
 		return too_long(err);
@@ -180,7 +200,13 @@ static bool start(struct walk *w, const char *root, const char *path, struct ks_
 
 bool ks_place_find(struct ks_place *place, const char *root, const char *path, struct ks_error *err)
 {
-	struct walk w = { .root = -1, .dir = -1 };
+	return ks_place_watch(place, root, path, NULL, err);
+}
+
+bool ks_place_watch(struct ks_place *place, const char *root, const char *path,
+		    const struct ks_place_watch *watch, struct ks_error *err)
+{
+	struct walk w = { .root = -1, .dir = -1, .watch = watch };
 	bool ok = start(&w, root, path, err) && walk_all(&w, err);
 
 	*place = KS_PLACE_NONE;

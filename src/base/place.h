@@ -7,6 +7,8 @@
 #ifndef KS_BASE_PLACE_H
 #define KS_BASE_PLACE_H
 
+#include <sys/stat.h>
+
 #include "base/error.h"
 
 struct ks_place {
@@ -25,6 +27,18 @@ struct ks_place {
  */
 KS_MUST_CHECK bool ks_place_find(struct ks_place *place, const char *root, const char *path,
 				 struct ks_error *err);
+
+/* Who is told of every name that is looked up on a way, before it is followed or entered. */
+struct ks_place_watch {
+	/* DIR is the directory's path as in struct ks_place; THERE is what has the NAME, or NULL. */
+	void (*look)(void *ctx, const char *dir, const struct stat *dir_st, const char *name,
+		     const struct stat *there);
+	void *ctx;
+};
+
+/* The same, and WATCH sees the way, also that to where it fails. */
+KS_MUST_CHECK bool ks_place_watch(struct ks_place *place, const char *root, const char *path,
+				  const struct ks_place_watch *watch, struct ks_error *err);
 
 /* Whether anything is there; what cannot be looked at is not. */
 bool ks_place_exists(const char *root, const char *path);

@@ -18,67 +18,17 @@
 
 enum { LIMIT = 1 << 20 }; /* bytes */
 
-struct bytes {
-	struct ks_buf content;
-	struct stat st, dir;
-};
-
-static bool read_file(const char *root, const char *path, struct bytes *bytes, struct ks_error *err)
+static bool read_key(const struct key_file *file, struct ks_buf *content, struct ks_error *err)
 {
+	struct ks_exposure exposure = { .user = geteuid() };
 	KS_PLACE place = KS_PLACE_NONE;
+	struct stat st;
 
-	if (!ks_place_find(&place, root, path, err) ||
-	    !ks_file_read(&place, LIMIT, &bytes->content, &bytes->st, err))
-		return ks_at(err, path);
-	return fstat(place.dir, &bytes->dir) == 0 ||
-	       ks_fail_errno_at(err, path, "stat its directory");
-}
-
-static bool is_refused(enum ks_exposure exposure, enum key_guard guard)
-{
-	return guard == KEY_GUARD_STRICT ||
-	       (guard == KEY_GUARD_NORMAL && exposure >= KS_KEY_DIR_WRITABLE);
-}
-
-/* What it is, and what to do about it. */
-static bool judge(const struct bytes *key, enum key_guard guard, struct ks_error *err)
-{
-	enum ks_exposure exposure = ks_key_exposure(&key->st, &key->dir, geteuid());
-	unsigned int mode = key->st.st_mode & 07777;
-
-	switch (exposure) {
-	case KS_KEY_CLOSED:
-		return true;
-	case KS_KEY_READABLE:
-		ks_fail(err, KS_ERR_KEY,
-			"the private key is open to others (mode %04o; chmod 600 it)", mode);
-		break;
-	case KS_KEY_FOREIGN:
-		ks_fail(err, KS_ERR_KEY, "the private key belongs to another user (%u; chown it)",
-			(unsigned int)key->st.st_uid);
-		break;
-	case KS_KEY_DIR_WRITABLE:
-		ks_fail(err, KS_ERR_KEY,
-			"others can replace the private key (its directory has mode %04o; chmod go-w it)",
-			key->dir.st_mode & 07777);
-		break;
-	case KS_KEY_WRITABLE:
-		ks_fail(err, KS_ERR_KEY,
-			"others can write to the private key (mode %04o; chmod 600 it)", mode);
-		break;
-	}
-	return !is_refused(exposure, guard);
-}
-
-static bool check_exposure(const char *path, const struct bytes *key, enum key_guard guard,
-			   struct ks_error *err)
-{
-	err->code = KS_ERR_NONE;
-	if (!judge(key, guard, err))
-		return ks_at(err, path);
-	if (err->code != KS_ERR_NONE)
-		report_warning("warning: %s: %s", path, err->text);
-	return true;
+	if (!ks_exposure_find(&exposure, &place, file->root, file->key, err) ||
+	    !ks_file_read(&place, LIMIT, content, &st, err))
+		return ks_at(err, file->key);
+	ks_exposure_add_file(&exposure, &st, true);
+	return key_guard_judge(file->guard, &exposure, file->key, err);
 }
 
 static void warn_dates(const char *path, const X509 *cert)
@@ -106,18 +56,16 @@ static bool name_both(const struct key_file *file, struct ks_identity *identity,
 static bool parse_key(const struct key_file *file, const struct ks_passphrase *pin,
 		      struct ks_identity *identity, struct ks_error *err)
 {
-	struct bytes key = { 0 };
-	bool ok = read_file(file->root, file->key, &key, err) &&
-		  check_exposure(file->key, &key, file->guard, err);
+	KS_BUF content = { 0 };
+	bool ok = read_key(file, &content, err);
 
 	if (ok) {
-		struct ks_view view = ks_buf_view(&key.content);
+		struct ks_view view = ks_buf_view(&content);
 		bool both = strcmp(file->key, file->cert) == 0 && ks_key_is_pkcs12(view);
 
 		ok = ks_key_open(view, pin, &identity->key, both ? &identity->cert : NULL, err) ||
 		     ks_at(err, file->key);
 	}
-	ks_buf_free(&key.content);
 	return ok;
 }
 
@@ -134,13 +82,12 @@ static bool open_key(const struct key_file *file, struct ks_identity *identity,
 static bool parse_cert(const struct key_file *file, struct ks_identity *identity,
 		       struct ks_error *err)
 {
-	struct bytes cert = { 0 };
-	bool ok = read_file(file->root, file->cert, &cert, err) &&
-		  (ks_cert_parse(ks_buf_view(&cert.content), &identity->cert, err) ||
-		   ks_at(err, file->cert));
+	KS_BUF content = { 0 };
+	struct stat st;
 
-	ks_buf_free(&cert.content);
-	return ok;
+	return (ks_file_read_path(file->root, file->cert, LIMIT, &content, &st, err) &&
+		ks_cert_parse(ks_buf_view(&content), &identity->cert, err)) ||
+	       ks_at(err, file->cert);
 }
 
 static bool open_cert(const struct key_file *file, struct ks_identity *identity,
@@ -218,7 +165,7 @@ static enum ks_answer try_bytes(const struct key_file *file, struct ks_view key,
 
 enum ks_answer key_file_try(const struct key_file *file, X509 *cert, struct ks_error *why)
 {
-	struct bytes key = { 0 };
+	KS_BUF key = { 0 };
 	enum ks_answer answer;
 
 	if (ks_token_is_uri(file->key)) {
@@ -226,12 +173,10 @@ enum ks_answer key_file_try(const struct key_file *file, X509 *cert, struct ks_e
 		return KS_UNKNOWN;
 	}
 	ks_secret_hold();
-	if (read_file(file->root, file->key, &key, why) &&
-	    check_exposure(file->key, &key, file->guard, why))
-		answer = try_bytes(file, ks_buf_view(&key.content), cert, why);
+	if (read_key(file, &key, why))
+		answer = try_bytes(file, ks_buf_view(&key), cert, why);
 	else
 		answer = key_file_is_hidden(why) || why->sys == ENOMEM ? KS_UNKNOWN : KS_NO;
-	ks_buf_free(&key.content);
 	return answer;
 }
 

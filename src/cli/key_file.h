@@ -4,15 +4,9 @@
 #define KS_CLI_KEY_FILE_H
 
 #include "base/answer.h"
+#include "cli/key_guard.h"
 #include "core/certs.h"
 #include "core/identity.h"
-
-/* What is done about a key that others can get at. */
-enum key_guard {
-	KEY_GUARD_NORMAL, /* refuse it if they can write to it or replace it, warn if they can read it */
-	KEY_GUARD_STRICT, /* refuse it in any case */
-	KEY_GUARD_WARN,	  /* only say so */
-};
 
 struct key_file {
 	const char *root; /* both are looked for inside; NULL for the host */

@@ -2,6 +2,7 @@
 #include "cli/keys.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "cli/report.h"
 #include "core/cert.h"
@@ -65,11 +66,24 @@ static bool check_last(struct keys *keys, struct ks_error *err)
 	return false;
 }
 
+/* Whoever can write to it says which keys sign, among those that are there. */
+static bool check_list(const struct ks_key_place *place, enum key_guard guard, struct ks_error *err)
+{
+	const char *slash = strrchr(place->key, '/');
+	KS_STRING path = NULL;
+
+	return ks_string_print(&path, err, "%.*s" KS_GRACE_FILE,
+			       slash ? (int)(slash - place->key + 1) : 0, place->key) &&
+	       key_guard_file(guard, place->root, path, err);
+}
+
 bool keys_add_previous(struct keys *keys, const struct ks_key_place *place, enum key_guard guard,
 		       struct ks_error *err)
 {
 	struct key_file file = { .root = place->root, .guard = guard };
 
+	if (place->previous.count && !check_list(place, guard, err))
+		return false;
 	for (size_t i = 0; i < place->previous.count; i++) {
 		const char *dir = place->previous.item[i];
 

@@ -21,7 +21,8 @@ KS_MUST_CHECK bool keys_add(struct keys *keys, const struct key_file *file, cons
 
 /*
  * Those of PLACE's store that sign beside its current key.  One that cannot be opened is left out,
- * with a warning: kernels that trust no other will refuse what is signed without it.
+ * with a warning: kernels that trust no other will refuse what is signed without it.  The list of
+ * them is GUARDed as the keys are.
  */
 KS_MUST_CHECK bool keys_add_previous(struct keys *keys, const struct ks_key_place *place,
 				     enum key_guard guard, struct ks_error *err);

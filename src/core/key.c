@@ -161,21 +161,3 @@ bool ks_key_is_mldsa(const EVP_PKEY *key)
 	return EVP_PKEY_is_a(key, "ML-DSA-44") || EVP_PKEY_is_a(key, "ML-DSA-65") ||
 	       EVP_PKEY_is_a(key, "ML-DSA-87");
 }
-
-static bool others_write(const struct stat *st)
-{
-	return (st->st_mode & S_IWOTH) ||
-	       ((st->st_mode & S_IWGRP) && st->st_gid && st->st_gid != st->st_uid);
-}
-
-enum ks_exposure ks_key_exposure(const struct stat *file, const struct stat *dir, uid_t user)
-{
-	if (others_write(file))
-		return KS_KEY_WRITABLE;
-	/* In a directory like /tmp nobody takes a file away that is not his own. */
-	if (others_write(dir) && !(dir->st_mode & S_ISVTX))
-		return KS_KEY_DIR_WRITABLE;
-	if (file->st_uid && file->st_uid != user)
-		return KS_KEY_FOREIGN;
-	return file->st_mode & 077 ? KS_KEY_READABLE : KS_KEY_CLOSED;
-}

@@ -6,8 +6,6 @@
 #ifndef KS_CORE_KEY_H
 #define KS_CORE_KEY_H
 
-#include <sys/stat.h>
-
 #include "core/openssl.h"
 #include "core/passphrase.h"
 
@@ -34,20 +32,5 @@ KS_MUST_CHECK bool ks_key_parse(struct ks_view file, const char *passphrase, EVP
 
 /* Whether it is an ML-DSA key (FIPS 204), which signs bytes and no digest. */
 bool ks_key_is_mldsa(const EVP_PKEY *key);
-
-/* Who else may get at a private key, the worst first. */
-enum ks_exposure {
-	KS_KEY_CLOSED,	     /* nobody but its owner, who is root or this user */
-	KS_KEY_READABLE,     /* group or others may read it */
-	KS_KEY_FOREIGN,	     /* it belongs to another user, who is not root */
-	KS_KEY_DIR_WRITABLE, /* others may put another file in its place */
-	KS_KEY_WRITABLE,     /* others may write into it */
-};
-
-/*
- * FILE is the key's, DIR that of the directory it lies in, USER who this is.  A group that may write
- * counts as others unless it is root's or has the number of the owner: such a one is the owner's own.
- */
-enum ks_exposure ks_key_exposure(const struct stat *file, const struct stat *dir, uid_t user);
 
 #endif

@@ -257,3 +257,30 @@ over() { sed -i "s/^$2 .*/$2 2020-01-01T00:00:00Z/" "$1/current/previous"; }
 	ks 0 genkeys --refresh always --keep-previous 30d --dry-run
 	[ "$(manifest "$work")" = "$before" ]
 }
+
+@test "others can write to the file that says which keys sign: refused, as sign-file a warning" {
+	local list
+	rotate --keep-previous 30d
+	ks 0 install-certs "$dest"
+	module extra/a.ko
+	list=$dest/current/previous
+	for mode in 646 666; do
+		chmod "$mode" "$list"
+		ks 1 sign "${here[@]}"
+		blames previous "others can write to this file, which goes with the key \(mode 0$mode; chmod go-w it\)"
+		is_plain "$tree/extra/a.ko"
+	done
+	if chown 12345 "$list" 2>/dev/null; then
+		chmod 644 "$list"
+		ks 0 sign "${here[@]}"
+		warns "previous: this file, which goes with the key, belongs to another user \(12345; chown it\)"
+		mkdir -p "$root/etc"
+		echo 'key-permissions = strict' >"$root/etc/kernel-sign.conf"
+		ks 1 sign "${here[@]}" --force
+		blames previous 'this file, which goes with the key, belongs to another user'
+		chown 0 "$list"
+	fi
+	chmod 644 "$list"
+	ks 0 sign "${here[@]}"
+	[ -z "$stderr" ]
+}

@@ -331,7 +331,7 @@ signs_with() {
 	chmod 600 shared/open.key
 	for mode in 777 702 770; do
 		chmod "$mode" shared
-		refuses "others can replace the private key \\(its directory has mode 0$mode" shared/open.key \
+		refuses "others can replace the private key \\(/.*/shared has mode 0$mode; chmod go-w it\\)\$" shared/open.key \
 			--key shared/open.key --cert "$KEYS/rsa.pem"
 	done
 	# Where nobody takes away what is another's, as in /tmp, and where the group is root's.
@@ -342,6 +342,87 @@ signs_with() {
 	chmod 770 shared
 	ks 0 sign "${here[@]}" --key shared/open.key --cert "$KEYS/rsa.pem" --hash sha512
 	[ -z "$stderr" ]
+}
+
+# Each way on which others could lead the program to a key of theirs: what is to blame, and its mode.
+# way PATTERN OPTION...
+way() {
+	refuses "others can replace the private key \\($1; chmod go-w it\\)\$" "$2" "${@:3}"
+}
+
+@test "others can write to a directory farther up, or to that of a link: refused" {
+	mkdir -p up/in links
+	cat "$KEYS/rsa.key" "$KEYS/rsa.pem" >up/in/key.pem
+	chmod 600 up/in/key.pem
+	ln -s ../up/in/key.pem links/key.pem
+	ln -s links way
+	chmod 757 up
+	way '/.*/up has mode 0757' up/in/key.pem --key up/in/key.pem
+	chmod 755 up
+	chmod 703 links
+	ks 0 sign "${here[@]}" --hash sha256 --key up/in/key.pem
+	[ -z "$stderr" ]
+	way '/.*/links has mode 0703' links/key.pem --key links/key.pem
+	way '/.*/links has mode 0703' way/key.pem --key way/key.pem
+	KERNEL_SIGN_KEY=$PWD/way/key.pem way '/.*/links has mode 0703' way/key.pem
+	chmod 1707 links
+	ks 0 sign "${here[@]}" --hash sha512 --key way/key.pem
+	[ -z "$stderr" ]
+	# As sign-file it is only said.
+	chmod 707 links
+	ks 0 sign-file sha256 way/key.pem way/key.pem "$tree/extra/a.ko"
+	warns 'warning: way/key.pem: others can replace the private key \(/.*/links has mode 0707'
+}
+
+@test "others can write to the directory that holds a store's current: refused" {
+	store store keys
+	chmod 777 keys
+	way '/.*/keys has mode 0777' keys/current/signing_key.pem --keys keys
+	chmod 755 keys
+	chmod 707 keys/2*
+	way '/.*/keys/20260101-0000 has mode 0707' keys/current/signing_key.pem --keys keys
+	rm -r keys
+	places kernel
+	chmod 777 "$root/usr/src/headers/certs-local"
+	way '/usr/src/headers/certs-local has mode 0777' "/lib/modules/$V/build/certs-local/current/signing_key.pem"
+	chmod 755 "$root/usr/src/headers/certs-local"
+	chmod 777 "$root/usr/src"
+	way '/usr/src has mode 0777' "/lib/modules/$V/build/certs-local/current/signing_key.pem"
+	chmod 755 "$root/usr/src"
+	store config-store "$root/srv/keys"
+	config keys=/srv/keys
+	chmod 777 "$root/srv/keys"
+	way '/srv/keys has mode 0777' /srv/keys/current/signing_key.pem
+	# What is above the root is not the root's.
+	chmod 755 "$root/srv/keys"
+	chmod 777 "$BATS_TEST_TMPDIR"
+	ks 0 sign "${here[@]}" --hash sha256
+	[ -z "$stderr" ]
+	chmod 755 "$BATS_TEST_TMPDIR"
+}
+
+@test "a directory or a link of another user on the way: a warning, under strict refused" {
+	local up=$BATS_TEST_TMPDIR/his
+	mkdir -p his/in sticky
+	cat "$KEYS/rsa.key" "$KEYS/rsa.pem" >his/in/key.pem
+	chmod 600 his/in/key.pem
+	chmod 1777 sticky
+	ln -s ../his/in/key.pem sticky/key.pem
+	chown 12345 his 2>/dev/null || skip "needs root, for another user"
+	ks 0 sign "${here[@]}" --hash sha256 --key his/in/key.pem
+	warns "^kernel-sign: warning: his/in/key.pem: another user can replace the private key \\($up belongs to user 12345\\)\$"
+	[ "$(wc -l <<<"$stderr")" = 1 ]
+	config 'key-permissions = strict'
+	refuses "another user can replace the private key \\($up belongs to user 12345\\)" his/in/key.pem --key his/in/key.pem
+	chown 0 his
+	chown 12345 his/in
+	refuses "another user can replace the private key \\($up/in belongs to user 12345\\)" his/in/key.pem --key his/in/key.pem
+	chown 0 his/in
+	ks 0 sign "${here[@]}" --hash sha512 --key sticky/key.pem
+	[ -z "$stderr" ]
+	chown -h 12345 sticky/key.pem
+	refuses "another user can replace the private key \\(/.*/sticky/key.pem belongs to user 12345\\)" sticky/key.pem \
+		--key sticky/key.pem
 }
 
 @test "a private key of another user: a warning" {
