@@ -11,6 +11,7 @@
 #include "base/period.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/key_guard.h"
 #include "cli/report.h"
 #include "core/kconfig.h"
 #include "core/secret.h"
@@ -485,6 +486,7 @@ static bool check_path(const struct run *run, struct ks_error *err)
 static bool run_all(struct run *run, struct ks_error *err)
 {
 	if (!demand(run, err) || !ks_keystore_open(&run->store, run->dir, false, err) ||
+	    !key_guard_store(&run->store, run->dir, run->demand.now, err) ||
 	    !check_path(run, err) || !set_configs(run, true, err))
 		return false;
 	for (size_t i = 0; run->args->verbose && i < run->configs.count; i++)

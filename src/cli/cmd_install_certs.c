@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "cli/commands.h"
+#include "cli/key_guard.h"
 #include "cli/report.h"
 #include "core/keystore_install.h"
 #include "core/secret.h"
@@ -19,9 +20,10 @@ static bool install(const struct install_certs_args *args, const char *dest, str
 	const char *dir = args->keys ? args->keys : ks_keystore_default();
 	KS_KEYSTORE store = KS_KEYSTORE_NONE;
 	KS_STRING name = NULL;
+	time_t now = time(NULL);
 
-	if (!ks_keystore_open(&store, dir, false, err) ||
-	    !ks_keystore_install(&store, dest, args->public_only, time(NULL), &name, err) ||
+	if (!ks_keystore_open(&store, dir, false, err) || !key_guard_store(&store, dir, now, err) ||
+	    !ks_keystore_install(&store, dest, args->public_only, now, &name, err) ||
 	    (!args->no_compat && !ks_keystore_link(dest, "sign_module.py", KS_PROGRAM, err)))
 		return false;
 	if (!args->public_only)

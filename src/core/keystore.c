@@ -263,7 +263,7 @@ static bool write_pair(int dir, EVP_PKEY *key, X509 *cert, const struct ks_key_d
 	if (!ks_buf_reserve(&both, 64 << 10, err) || !ks_key_write_pem(key, &both, err))
 		return false;
 	alone = ks_buf_view(&both);
-	if (!write_in(dir, "signing_prv.pem", 0600, alone, err))
+	if (!write_in(dir, KS_KEYSTORE_PRIVATE, 0600, alone, err))
 		return false;
 	return ks_cert_write_pem(cert, &both, err) && ks_cert_write_der(cert, &der, err) &&
 	       write_in(dir, KS_KEYSTORE_KEY, 0600, ks_buf_view(&both), err) &&

@@ -14,6 +14,7 @@
 #include "core/keygen.h"
 
 #define KS_KEYSTORE_KEY "signing_key.pem"
+#define KS_KEYSTORE_PRIVATE "signing_prv.pem"
 #define KS_KEYSTORE_CERT "signing_crt.crt"
 #define KS_KEYSTORE_REQUEST "x509.oot.genkey" /* optional, of the store itself */
 

@@ -526,6 +526,101 @@ current() { readlink "${1:-$store}/current"; }
 	[ ! -e certs-local/current ]
 }
 
+# --- who else may get at the store
+
+# refuses PATTERN FILE [ARGUMENT...]: an error about that file of the store, and nothing is done.
+refuses() {
+	local before
+	before=$(manifest "$work")
+	genkeys 1 "${@:3}"
+	[ -z "$output" ]
+	blames "$2" "$1"
+	[ "$(wc -l <<<"$stderr")" = 1 ]
+	[ "$(manifest "$work")" = "$before" ]
+}
+
+@test "others can write to the store, or to a directory above it: refused" {
+	local key=certs-local/current/signing_key.pem mode
+	for mode in 777 703; do
+		chmod "$mode" .
+		refuses "others can replace the private key \($work has mode 0$mode; chmod go-w it\)" "$key"
+		[ ! -e "$store" ]
+	done
+	chmod 755 .
+	genkeys 0
+	for mode in 777 703; do
+		chmod "$mode" "$store"
+		refuses "others can replace the private key \($store has mode 0$mode; chmod go-w it\)" "$key"
+		refuses 'others can replace' "$key" --refresh always
+		refuses 'others can replace' "$key" -n
+	done
+	ln -s certs-local elsewhere
+	refuses "others can replace the private key \($store has" elsewhere/current/signing_key.pem --keys elsewhere
+	rm "$store/current"
+	refuses "others can replace the private key \($store has" "$key"
+	chmod 1777 "$store"
+	genkeys 0
+	[ -z "$stderr" ]
+}
+
+@test "a key that another user laid into the store is not taken into a config" {
+	[ "$(id -u)" = 0 ] || skip "needs root, for another user"
+	let_nobody_in
+	genkeys 0
+	chmod 777 "$store"
+	mkdir theirs
+	cp -r "$store/current/." theirs
+	chown -R 65534:65534 theirs
+	nobody cp -a theirs "$store/20300101-0000"
+	nobody ln -sfn 20300101-0000 "$store/current"
+	[ "$(current)" = 20300101-0000 ]
+	refuses "others can replace the private key \($store has mode 0777" certs-local/current/signing_key.pem \
+		--refresh 30d
+	# Whose it is is warned of, as sign does: a build's user owns its keys.
+	chmod 755 "$store"
+	genkeys 0
+	warns "^kernel-sign: warning: certs-local/current/signing_key.pem: the private key belongs to another user \(65534"
+	[ "$(wc -l <<<"$stderr")" = 1 ]
+}
+
+@test "others can write to the directory of the key, or to a file in it: refused" {
+	local file
+	genkeys 0
+	chmod 702 "$store"/2*
+	refuses "others can replace the private key \($store/$(current) has mode 0702" certs-local/current/signing_key.pem
+	chmod 755 "$store"/2*
+	touch "$store/current/trusted_keys.pem"
+	for file in signing_key.pem signing_prv.pem; do
+		chmod 606 "$store/current/$file"
+		refuses 'others can write to the private key \(mode 0606; chmod 600 it\)' "certs-local/current/$file"
+		chmod 600 "$store/current/$file"
+	done
+	for file in signing_crt.crt khash trusted_keys.pem; do
+		chmod 646 "$store/current/$file"
+		refuses 'others can write to this file, which goes with the key \(mode 0646; chmod go-w it\)' \
+			"certs-local/current/$file"
+		chmod 644 "$store/current/$file"
+	done
+	# What the link leads to is used, and so is what has that name in the store.
+	mkdir away
+	cp -a "$store/$(current)" away
+	chmod 666 "$store/current/signing_key.pem"
+	ln -sfn "../away/$(current)" "$store/current"
+	refuses 'others can write to the private key' "certs-local/2[0-9-]*/signing_key.pem"
+	chmod 600 "$store"/2*/signing_key.pem
+	chmod 777 away
+	refuses "others can replace the private key \($work/away has mode 0777" certs-local/current/signing_key.pem
+}
+
+@test "others can read the key: a warning" {
+	genkeys 0
+	chmod 640 "$store/current/signing_prv.pem"
+	genkeys 0
+	says 'stays in use'
+	warns '^kernel-sign: warning: certs-local/current/signing_prv.pem: the private key is open to others \(mode 0640; chmod 600 it\)$'
+	[ "$(wc -l <<<"$stderr")" = 1 ]
+}
+
 # --- dry run, verbose, quiet, prune
 
 @test "-n changes nothing at all and says what would be done" {

@@ -284,3 +284,25 @@ over() { sed -i "s/^$2 .*/$2 2020-01-01T00:00:00Z/" "$1/current/previous"; }
 	ks 0 sign "${here[@]}"
 	[ -z "$stderr" ]
 }
+
+@test "genkeys and install-certs: others can write to a key in grace, or to the list: refused" {
+	local before file
+	rotate --keep-previous 30d
+	for file in "$old/signing_key.pem" "$old/signing_crt.crt" current/previous; do
+		chmod o+w "$store/$file"
+		before=$(manifest "$work")
+		ks 1 genkeys --refresh never
+		blames "certs-local/$file" 'others can write to '
+		ks 1 install-certs "$dest"
+		blames "certs-local/$file" 'others can write to '
+		[ ! -e "$dest" ]
+		[ "$(manifest "$work")" = "$before" ]
+		chmod o-w "$store/$file"
+	done
+	chmod 777 "$store/$old"
+	ks 1 genkeys --refresh never
+	blames "certs-local/$old/signing_key.pem" "others can replace the private key \($store/$old has mode 0777"
+	chmod 755 "$store/$old"
+	ks 0 genkeys --refresh never
+	[ -z "$stderr" ]
+}

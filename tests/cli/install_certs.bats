@@ -84,6 +84,50 @@ readonly PUBLIC=(khash ktype signing_crt.crt)
 	holds "$dest" "${ALL[@]}"
 }
 
+# refuses PATTERN FILE [ARGUMENT...]: an error about that file of the store, and nothing is laid.
+refuses() {
+	install 1 "${@:3}" "$dest"
+	[ -z "$output" ]
+	blames "$2" "$1"
+	[ "$(wc -l <<<"$stderr")" = 1 ]
+	[ ! -e "$dest" ]
+}
+
+@test "others can write to the store or to what is in it: refused" {
+	local file only
+	for only in '' --public-only; do
+		chmod 777 certs-local
+		refuses "others can replace the private key \($store has mode 0777" certs-local/current/signing_key.pem ${only:+"$only"}
+		chmod 755 certs-local
+		chmod 702 certs-local/2*
+		refuses "others can replace the private key \($store/$(current) has mode 0702" \
+			certs-local/current/signing_key.pem ${only:+"$only"}
+		chmod 755 certs-local/2*
+		for file in signing_key.pem signing_prv.pem; do
+			chmod 666 "$store/current/$file"
+			refuses 'others can write to the private key \(mode 0666; chmod 600 it\)' "current/$file" ${only:+"$only"}
+			chmod 600 "$store/current/$file"
+		done
+		chmod 646 "$store/current/signing_crt.crt"
+		refuses 'others can write to this file, which goes with the key \(mode 0646' current/signing_crt.crt ${only:+"$only"}
+		chmod 644 "$store/current/signing_crt.crt"
+	done
+	install 0 "$dest"
+}
+
+@test "a key that others can read, or of another user: a warning, and its mode is kept" {
+	chmod 644 "$store/current/signing_key.pem"
+	install 0 "$dest"
+	warns '^kernel-sign: warning: certs-local/current/signing_key.pem: the private key is open to others \(mode 0644; chmod 600 it\)$'
+	[ "$(wc -l <<<"$stderr")" = 2 ]
+	holds "$dest" "${ALL[@]}"
+	chmod 600 "$store/current/signing_key.pem"
+	chown -R 12345:12345 "$store" 2>/dev/null || skip "needs root, for another user"
+	install 0 -q "$dest"
+	warns '^kernel-sign: warning: certs-local/current/signing_key.pem: the private key belongs to another user \(12345; chown it\)$'
+	[ "$(wc -l <<<"$stderr")" = 2 ]
+}
+
 @test "--public-only leaves private keys out" {
 	cp -p "$store/current/signing_key.pem" "$store/current/signing_key.pem.orig"
 	install 0 --public-only "$dest"
