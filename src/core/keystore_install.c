@@ -57,21 +57,24 @@ static bool copy_file(int from, int to, const char *file, bool public_only, stru
 	       ks_at(err, file);
 }
 
-static bool drop_if_private(int dir, const char *file, struct ks_error *err)
+static bool drop_if_private(int dir, const char *file, bool *dropped, struct ks_error *err)
 {
 	KS_BUF content = { 0 };
 	struct stat st;
 
 	if (!read_in(dir, file, &content, &st, err))
 		return false;
-	return !is_private(ks_buf_view(&content)) || unlinkat(dir, file, 0) == 0 ||
-	       ks_fail_errno(err, file);
+	if (!is_private(ks_buf_view(&content)))
+		return true;
+	*dropped = true;
+	return unlinkat(dir, file, 0) == 0 || ks_fail_errno(err, file);
 }
 
 static bool copy_files(int from, int to, bool public_only, struct ks_error *err)
 {
 	KS_STRINGS files = { 0 };
 	KS_STRINGS older = { 0 };
+	bool dropped;
 
 	if (!ks_dir_names(from, &files, err) || !ks_dir_names(to, &older, err))
 		return false;
@@ -80,7 +83,7 @@ static bool copy_files(int from, int to, bool public_only, struct ks_error *err)
 			return false;
 	for (size_t i = 0; public_only && i < older.count; i++)
 		if (!ks_strings_has(&files, older.item[i], strlen(older.item[i])) &&
-		    !drop_if_private(to, older.item[i], err))
+		    !drop_if_private(to, older.item[i], &dropped, err))
 			return false;
 	return true;
 }
@@ -154,41 +157,95 @@ static bool install_one(const struct ks_keystore *store, const char *dir, const 
 	return ks_at(err, store->path);
 }
 
+static bool clear_key(int dest, const char *name, bool *cleared, struct ks_error *err)
+{
+	KS_STRINGS files = { 0 };
+	KS_FD dir = openat(dest, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (dir < 0)
+		return ks_fail_errno(err, "open");
+	ks_lockdir_tidy(dir);
+	if (!ks_dir_names(dir, &files, err))
+		return false;
+	for (size_t i = 0; i < files.count; i++)
+		if (!drop_if_private(dir, files.item[i], cleared, err))
+			return false;
+	return !*cleared || ks_dir_sync(dir, err);
+}
+
+/* Earlier runs may have laid them whole. */
+static bool clear_older(int to, struct ks_installed *installed, struct ks_error *err)
+{
+	const struct ks_keystore dest = { .path = (char *)".", .dir = to };
+	KS_STRINGS names = { 0 };
+
+	if (!ks_keystore_list(&dest, &names, err))
+		return false;
+	for (size_t i = 0; i < names.count; i++) {
+		const char *name = names.item[i];
+		bool cleared = false;
+
+		if (ks_strings_has(&installed->laid, name, strlen(name)))
+			continue;
+		if (!clear_key(to, name, &cleared, err))
+			return ks_at(err, name);
+		if (cleared && !ks_strings_add(&installed->cleared, name, err))
+			return false;
+	}
+	return true;
+}
+
+static bool install_keys(const struct ks_keystore *store, const char *current,
+			 const struct ks_grace *grace, int to, bool public_only,
+			 struct ks_installed *installed, struct ks_error *err)
+{
+	for (size_t i = 0; i < grace->count; i++) {
+		const char *name = grace->item[i].name;
+
+		if (!install_one(store, name, name, to, public_only, err) ||
+		    !ks_strings_add(&installed->laid, name, err))
+			return false;
+	}
+	return install_one(store, "current", current, to, public_only, err) &&
+	       ks_strings_add(&installed->laid, current, err);
+}
+
 static bool install_all(const struct ks_keystore *store, const char *current,
 			const struct ks_grace *grace, const char *dest, bool public_only,
-			struct ks_error *err)
+			struct ks_installed *installed, struct ks_error *err)
 {
 	KS_FD to = -1;
-	bool ok, done;
+	bool done;
 
 	if (!open_dest(dest, &to, err))
 		return false;
-	ok = is_elsewhere(store->dir, to, err) && hold_dest(to, err);
-	for (size_t i = 0; ok && i < grace->count; i++) {
-		const char *name = grace->item[i].name;
-
-		ok = install_one(store, name, name, to, public_only, err);
-	}
-	return (ok && install_one(store, "current", current, to, public_only, err) &&
+	return (is_elsewhere(store->dir, to, err) && hold_dest(to, err) &&
+		install_keys(store, current, grace, to, public_only, installed, err) &&
+		(!public_only || clear_older(to, installed, err)) &&
 		ks_lockdir_link(to, "current", current, &done, err)) ||
 	       ks_at(err, dest);
 }
 
 bool ks_keystore_install(const struct ks_keystore *store, const char *dest, bool public_only,
-			 time_t now, char **name, struct ks_error *err)
+			 time_t now, struct ks_installed *installed, struct ks_error *err)
 {
 	KS_GRACE grace = { 0 };
+	KS_STRING current = NULL;
 	struct stat st;
 
-	if (!ks_keystore_current(store, name, err))
+	if (!ks_keystore_current(store, &current, err))
 		return false;
-	if (!*name || fstatat(store->dir, "current", &st, 0) || !S_ISDIR(st.st_mode))
-		ks_fail(err, KS_ERR_MISSING, "%s: no current key; genkeys makes one", store->path);
-	else if (ks_keystore_grace(store, now, &grace, err) &&
-		 install_all(store, *name, &grace, dest, public_only, err))
-		return true;
-	ks_string_free(name);
-	return false;
+	if (!current || fstatat(store->dir, "current", &st, 0) || !S_ISDIR(st.st_mode))
+		return ks_fail(err, KS_ERR_MISSING, "%s: no current key; genkeys makes one",
+			       store->path);
+	return ks_keystore_grace(store, now, &grace, err) &&
+	       install_all(store, current, &grace, dest, public_only, installed, err);
+}
+
+void ks_installed_free(struct ks_installed *installed)
+{
+	ks_strings_free(&installed->laid);
+	ks_strings_free(&installed->cleared);
 }
 
 bool ks_keystore_link(const char *dest, const char *name, const char *target, struct ks_error *err)

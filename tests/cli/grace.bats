@@ -76,6 +76,10 @@ over() { sed -i "s/^$2 .*/$2 2020-01-01T00:00:00Z/" "$1/current/previous"; }
 @test "both keys go into the package, and sign signs with both" {
 	rotate --keep-previous 30d
 	ks 0 install-certs "$dest"
+	for name in "$old" "$(current)"; do
+		says "^$dest/$name: installed\$"
+		warns "^kernel-sign: $dest/$name holds a private key: "
+	done
 	[ -f "$dest/$old/signing_key.pem" ]
 	[ "$(readlink "$dest/current")" = "$(current)" ]
 	module extra/a.ko
@@ -305,4 +309,15 @@ over() { sed -i "s/^$2 .*/$2 2020-01-01T00:00:00Z/" "$1/current/previous"; }
 	chmod 755 "$store/$old"
 	ks 0 genkeys --refresh never
 	[ -z "$stderr" ]
+}
+
+@test "--public-only lays both certificates, and no private key stays" {
+	rotate --keep-previous 30d
+	ks 0 install-certs "$dest"
+	rotate --keep-previous 30d
+	ks 0 install-certs --public-only "$dest"
+	[ -z "$stderr" ]
+	[ "$(grep -c ': installed$' <<<"$output")" = 3 ]
+	not grep -r 'PRIVATE KEY' "$dest"
+	cmp "$dest/$old/signing_crt.crt" "$store/$old/signing_crt.crt"
 }

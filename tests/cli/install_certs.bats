@@ -136,11 +136,48 @@ refuses() {
 	not grep -r 'PRIVATE KEY' "$dest"
 }
 
-@test "--public-only takes out what an earlier run put in" {
+@test "--public-only takes out what earlier runs put in" {
+	local first second
+	first=$(current)
+	install 0 "$dest"
+	rotate
+	second=$(current)
+	install 0 "$dest"
+	cp "$dest/$first/signing_prv.pem" "$dest/$first/another.key"
+	rotate
+	install 0 --public-only "$dest"
+	[ -z "$stderr" ]
+	says "^$dest/$(current): installed\$"
+	says "^$dest/$first: its private key was removed\$"
+	says "^$dest/$second: its private key was removed\$"
+	[ "$(wc -l <<<"$output")" = 3 ]
+	holds "$dest" "${PUBLIC[@]}"
+	not grep -r 'PRIVATE KEY' "$dest"
+	# All else is as it was.
+	for name in "$first" "$second"; do
+		[ "$(ls -A "$dest/$name")" = "$(printf '%s\n' "${PUBLIC[@]}" | sort)" ]
+		cmp "$dest/$name/signing_crt.crt" "$store/$name/signing_crt.crt"
+	done
+	pair "$store/$first"
+	pair "$store/$second"
+	install 0 --public-only "$dest"
+	[ "$output" = "$dest/$(current): installed" ]
+	# And of the key that is current in both.
 	install 0 "$dest"
 	install 0 --public-only "$dest"
-	holds "$dest" "${PUBLIC[@]}"
-	not grep -r 'PRIVATE KEY' "$dest/current/"
+	not grep -r 'PRIVATE KEY' "$dest"
+}
+
+@test "--public-only: what cannot be looked at in an older directory is an error that names it" {
+	local old
+	old=$(current)
+	install 0 "$dest"
+	mv "$dest/$old/signing_prv.pem" key
+	ln -s "$PWD/key" "$dest/$old/signing_prv.pem"
+	rotate
+	install 1 --public-only "$dest"
+	warns "^kernel-sign: $dest: $old: signing_prv.pem: "
+	[ "$(readlink "$dest/current")" = "$old" ]
 }
 
 @test "certificates of others go along" {

@@ -500,8 +500,9 @@ def install_scenes(fixtures, modes=0):
         key: (what[0], what[1], what[2].replace(b"sha512", b"sha256") + b"\n", what[3])
         for key, what in fixtures.pair("rsa").items()})
     yield InstallScene("install-again", {**store, **older, "pkg/certs-local/current": ("l", name)}, [], modes)
-    yield InstallScene("install-public", {**store, "pkg/certs-local/20190101-0000/khash": file(b"sha256\n"),
-                                          "pkg/certs-local/current": ("l", "20190101-0000")},
+    # Beside a key that an earlier run has laid whole.
+    whole = below("pkg/certs-local/20190101-0000", fixtures.pair("other"))
+    yield InstallScene("install-public", {**store, **whole, "pkg/certs-local/current": ("l", "20190101-0000")},
                        ["--public-only"], modes)
 
 

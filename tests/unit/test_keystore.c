@@ -772,11 +772,12 @@ static void removes_one(void **state)
 static void install(const char *dest, bool public_only)
 {
 	KS_KEYSTORE store = KS_KEYSTORE_NONE;
-	KS_STRING name = NULL;
+	KS_INSTALLED installed = { 0 };
 
 	open_store(&store);
-	assert_ok(ks_keystore_install(&store, dest, public_only, 0, &name, &error));
-	assert_string_equal(name, NAME);
+	assert_ok(ks_keystore_install(&store, dest, public_only, 0, &installed, &error));
+	assert_int_equal(installed.laid.count, 1);
+	assert_string_equal(installed.laid.item[0], NAME);
 }
 
 static void expect_copy(const char *dest, const char *file, mode_t mode)
@@ -846,13 +847,13 @@ static void installs_over_files_without_a_gap(void **state)
 	install(in_scratch("dest"), false);
 	for (int bad = 1; bad < 8; bad++) {
 		KS_KEYSTORE store = KS_KEYSTORE_NONE;
-		KS_STRING name = NULL;
+		KS_INSTALLED installed = { 0 };
 
 		open_store(&store);
 		bad_sync = bad;
-		assert_fails_errno(
-			ks_keystore_install(&store, in_scratch("dest"), false, 0, &name, &error),
-			EIO);
+		assert_fails_errno(ks_keystore_install(&store, in_scratch("dest"), false, 0,
+						       &installed, &error),
+				   EIO);
 		expect_whole_copy("dest");
 	}
 	bad_sync = 0;
@@ -866,13 +867,13 @@ static void installs_all_or_nothing(void **state)
 	make_dirs(in_scratch("dest"));
 	for (int bad = 1; bad < 8; bad++) {
 		KS_KEYSTORE store = KS_KEYSTORE_NONE;
-		KS_STRING name = NULL;
+		KS_INSTALLED installed = { 0 };
 
 		open_store(&store);
 		bad_sync = bad;
-		assert_fails_errno(
-			ks_keystore_install(&store, in_scratch("dest"), false, 0, &name, &error),
-			EIO);
+		assert_fails_errno(ks_keystore_install(&store, in_scratch("dest"), false, 0,
+						       &installed, &error),
+				   EIO);
 		assert_int_equal(count_entries(in_scratch("dest")), 0);
 	}
 	bad_sync = 0;
@@ -946,6 +947,28 @@ static void installs_no_copy_of_a_private_key(void **state)
 	expect_no_private_key();
 }
 
+/* What an earlier run has laid goes as well, and what one that was killed has left of it. */
+static void installs_what_is_public_beside_older_keys(void **state)
+{
+	static const char left[] = ".kernel-sign-0123456789abcdef.tmp";
+	KS_KEYSTORE store = KS_KEYSTORE_NONE;
+	KS_INSTALLED installed = { 0 };
+	const char *older = in_scratch("dest/20250101-0000");
+
+	(void)state;
+	make_store();
+	install(in_scratch("dest"), false);
+	assert_int_equal(rename(in_scratch("dest/" NAME), older), 0);
+	write_text(in_scratch("dest/" NAME "/%s", left), "-----BEGIN PRIVATE KEY-----");
+	write_text(in_scratch("dest/20250101-0000/%s", left), "-----BEGIN PRIVATE KEY-----");
+	open_store(&store);
+	assert_ok(ks_keystore_install(&store, in_scratch("dest"), true, 0, &installed, &error));
+	assert_int_equal(installed.cleared.count, 1);
+	assert_string_equal(installed.cleared.item[0], "20250101-0000");
+	assert_int_equal(count_entries(in_scratch("dest/20250101-0000")), 3);
+	assert_int_equal(count_entries(in_scratch("dest/" NAME)), 3);
+}
+
 /* The same package directory, built once more. */
 static void installs_what_is_public_over_all(void **state)
 {
@@ -960,37 +983,38 @@ static void installs_what_is_public_over_all(void **state)
 static void installs_nothing_without_a_key(void **state)
 {
 	KS_KEYSTORE store = KS_KEYSTORE_NONE;
-	KS_STRING name = NULL;
+	KS_INSTALLED installed = { 0 };
 
 	(void)state;
 	open_store(&store);
-	assert_fails(ks_keystore_install(&store, in_scratch("dest"), false, 0, &name, &error),
+	assert_fails(ks_keystore_install(&store, in_scratch("dest"), false, 0, &installed, &error),
 		     KS_ERR_MISSING);
 	assert_says("store");
 	make_link(NAME, in_scratch("store/current"));
-	assert_fails(ks_keystore_install(&store, in_scratch("dest"), false, 0, &name, &error),
+	assert_fails(ks_keystore_install(&store, in_scratch("dest"), false, 0, &installed, &error),
 		     KS_ERR_MISSING);
 	assert_int_equal(count_entries(scratch), 1);
-	assert_null(name);
+	assert_int_equal(installed.laid.count, 0);
 }
 
 static void installs_into_directories_alone(void **state)
 {
 	KS_KEYSTORE store = KS_KEYSTORE_NONE;
-	KS_STRING name = NULL;
+	KS_INSTALLED installed = { 0 };
 
 	(void)state;
 	make_store();
 	open_store(&store);
 	write_text(in_scratch("file"), "");
-	assert_false(ks_keystore_install(&store, in_scratch("file"), false, 0, &name, &error));
+	assert_false(ks_keystore_install(&store, in_scratch("file"), false, 0, &installed, &error));
 	assert_says("file");
-	assert_false(ks_keystore_install(&store, in_scratch("file/dest"), false, 0, &name, &error));
+	assert_false(
+		ks_keystore_install(&store, in_scratch("file/dest"), false, 0, &installed, &error));
 	assert_says("file/dest");
 	/* What is no directory there is not followed either. */
 	make_dirs(in_scratch("elsewhere"));
 	make_link("../elsewhere", in_scratch("dest/" NAME));
-	assert_false(ks_keystore_install(&store, in_scratch("dest"), false, 0, &name, &error));
+	assert_false(ks_keystore_install(&store, in_scratch("dest"), false, 0, &installed, &error));
 	assert_says("dest");
 	assert_int_equal(count_entries(in_scratch("elsewhere")), 0);
 }
@@ -1052,6 +1076,7 @@ static const struct CMUnitTest tests[] = {
 	scratch_test(installs_what_is_public),
 	scratch_test(installs_no_copy_of_a_private_key),
 	scratch_test(installs_what_is_public_over_all),
+	scratch_test(installs_what_is_public_beside_older_keys),
 	scratch_test(installs_nothing_without_a_key),
 	scratch_test(installs_into_directories_alone),
 	scratch_test(links),
