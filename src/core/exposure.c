@@ -31,6 +31,8 @@ void ks_exposure_add_step(struct ks_exposure *exposure, const char *dir, const s
 {
 	bool sticky = dir_st->st_mode & S_ISVTX;
 
+	exposure->last_group = dir_st->st_gid;
+	exposure->last_mode = dir_st->st_mode;
 	if (others_write(dir_st) && !sticky && worsen(exposure, KS_KEY_DIR_WRITABLE, dir_st))
 		snprintf(exposure->where, PATH_MAX, "%s", dir);
 	if (is_foreign(exposure, dir_st) && worsen(exposure, KS_KEY_DIR_FOREIGN, dir_st))
@@ -41,12 +43,20 @@ void ks_exposure_add_step(struct ks_exposure *exposure, const char *dir, const s
 		snprintf(exposure->where, PATH_MAX, "%s/%s", dir[1] ? dir : "", name);
 }
 
+/* As Fedora's akmods has its keys: whoever builds modules there is in that group. */
+static bool is_shared(const struct ks_exposure *exposure, const struct stat *file)
+{
+	return (file->st_mode & 077) == S_IRGRP && file->st_gid == exposure->last_group &&
+	       !(exposure->last_mode & S_IRWXO);
+}
+
 void ks_exposure_add_file(struct ks_exposure *exposure, const struct stat *file, bool secret)
 {
-	enum ks_exposed now = others_write(file)	      ? KS_KEY_WRITABLE :
-			      is_foreign(exposure, file)      ? KS_KEY_FOREIGN :
-			      secret && (file->st_mode & 077) ? KS_KEY_READABLE :
-								KS_KEY_CLOSED;
+	enum ks_exposed now = others_write(file)		? KS_KEY_WRITABLE :
+			      is_foreign(exposure, file)	? KS_KEY_FOREIGN :
+			      !secret || !(file->st_mode & 077) ? KS_KEY_CLOSED :
+			      is_shared(exposure, file)		? KS_KEY_SHARED :
+								  KS_KEY_READABLE;
 
 	if (worsen(exposure, now, file))
 		exposure->secret = secret;
@@ -76,6 +86,12 @@ bool ks_exposure_check(const struct ks_exposure *exposure, struct ks_error *err)
 	switch (exposure->worst) {
 	case KS_KEY_CLOSED:
 		return true;
+	case KS_KEY_SHARED:
+		return ks_fail(
+			err, KS_ERR_KEY,
+			"the private key is open to its group (mode %04o; chmod 600 it, unless "
+			"akmods builds by it)",
+			mode);
 	case KS_KEY_READABLE:
 		return ks_fail(err, KS_ERR_KEY,
 			       "the private key is open to others (mode %04o; chmod 600 it)", mode);

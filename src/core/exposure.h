@@ -12,6 +12,7 @@
 /* The worst last. */
 enum ks_exposed {
 	KS_KEY_CLOSED,	     /* nobody but its owner, who is root or this user */
+	KS_KEY_SHARED,	     /* its group may read it, and may enter its directory, and no others */
 	KS_KEY_READABLE,     /* group or others may read it */
 	KS_KEY_DIR_FOREIGN,  /* a directory on the way belongs to another user, who is not root */
 	KS_KEY_FOREIGN,	     /* it belongs to such a one itself */
@@ -27,6 +28,8 @@ struct ks_exposure {
 	mode_t mode;	      /* of the file or directory that is to blame */
 	uid_t owner;	      /* the same */
 	char where[PATH_MAX]; /* a directory's or link's path, as in struct ks_place */
+	gid_t last_group;     /* of the directory that was looked into last */
+	mode_t last_mode;
 };
 
 /*

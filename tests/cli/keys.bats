@@ -319,6 +319,27 @@ signs_with() {
 	[ -z "$stderr" ]
 }
 
+@test "akmods' key, which its group may read: no warning, unless permissions are strict" {
+	local akmods=$root/etc/pki/akmods
+	mkdir -p "$akmods"/{private,certs}
+	cp "$KEYS/rsa.key" "$akmods/private/host.priv"
+	ln -s host.priv "$akmods/private/private_key.priv"
+	cp "$KEYS/rsa.der" "$akmods/certs/public_key.der"
+	chmod 640 "$akmods/private/host.priv"
+	chmod 750 "$akmods/private"
+	chgrp 12345 "$akmods/private" "$akmods/private/host.priv" 2>/dev/null || skip "needs root, for a group of others"
+	ks 0 sign "${here[@]}" --hash sha256
+	[ -z "$stderr" ]
+	is_signed "$tree/extra/a.ko"
+	echo 'key-permissions = strict' >"$root/etc/kernel-sign.conf"
+	ks 1 sign "${here[@]}" --hash sha512
+	warns 'private_key.priv: the private key is open to its group \(mode 0640; chmod 600 it, unless akmods builds by it\)$'
+	rm "$root/etc/kernel-sign.conf"
+	chmod 755 "$akmods/private"
+	ks 0 sign "${here[@]}" --hash sha512
+	warns 'warning: .*private_key.priv: the private key is open to others \(mode 0640'
+}
+
 @test "a private key that others may write to, or replace: refused" {
 	mkdir shared
 	cp "$KEYS/rsa.key" shared/open.key
