@@ -101,6 +101,31 @@ static bool end_line(const struct audit *a, const struct stat *st)
 	       write(a->fd, "\n", 1) == 1;
 }
 
+/* Under another name it is there still, as logs are that are rotated. */
+static bool is_there(const struct audit *a, struct stat *st, struct ks_error *err)
+{
+	if (fstat(a->fd, st))
+		return ks_fail_errno(err, "stat");
+	return st->st_nlink ||
+	       ks_fail(err, KS_ERR_SYSTEM,
+		       "removed or replaced while this run went on: what it has said is lost");
+}
+
+/* *DONE is how much of it is in the file, whatever the outcome. */
+static bool write_line(const struct audit *a, const struct stat *st, const char *line, size_t len,
+		       size_t *done, struct ks_error *err)
+{
+	bool ok = end_line(a, st);
+
+	while (ok && *done < len) {
+		ssize_t n = write(a->fd, line + *done, len - *done);
+
+		ok = n > 0 || (n < 0 && errno == EINTR);
+		*done += n > 0 ? (size_t)n : 0;
+	}
+	return ok || ks_fail_errno(err, "write");
+}
+
 /* Others append to the same file, perhaps over NFS; half a line of ours would spoil theirs. */
 static bool append(const struct audit *a, const char *line, size_t len, struct ks_error *err)
 {
@@ -111,15 +136,7 @@ static bool append(const struct audit *a, const char *line, size_t len, struct k
 
 	if (!lock(a, &locked, err))
 		return false;
-	ok = fstat(a->fd, &st) == 0 && end_line(a, &st);
-	while (ok && done < len) {
-		ssize_t n = write(a->fd, line + done, len - done);
-
-		ok = n > 0 || (n < 0 && errno == EINTR);
-		done += n > 0 ? (size_t)n : 0;
-	}
-	if (!ok)
-		ks_fail_errno(err, "write");
+	ok = is_there(a, &st, err) && write_line(a, &st, line, len, &done, err);
 	if (done && !ok && (!locked || ftruncate(a->fd, st.st_size)))
 		ks_at(err, "half a line is in it now");
 	if (locked)
@@ -174,6 +191,19 @@ static struct json_object *begin(const struct audit *a, const char *event)
 	return o;
 }
 
+/* Empty, or its first line begins as ours do: FILE may have been forgotten, with a module or key behind it. */
+static bool is_log(const struct audit *a)
+{
+	static const char head[] = "{\"time\":";
+	char text[sizeof(head)] = "";
+	ssize_t len = pread(a->fd, text, sizeof(head) - 1, 0);
+	const char *newline = len > 0 ? memchr(text, '\n', (size_t)len) : NULL;
+
+	if (newline)
+		len = newline - text;
+	return len >= 0 && memcmp(text, head, (size_t)len) == 0;
+}
+
 /* A pipe would stop the run until somebody reads it; a link may lead where nobody meant. */
 static bool open_log(struct audit *a, struct ks_error *err)
 {
@@ -186,6 +216,10 @@ static bool open_log(struct audit *a, struct ks_error *err)
 		return ks_fail_errno_at(err, a->path, "open");
 	if (!S_ISREG(st.st_mode)) {
 		ks_fail(err, KS_ERR_INPUT, "not a regular file");
+		return ks_at(err, a->path);
+	}
+	if (!is_log(a)) {
+		ks_fail(err, KS_ERR_INPUT, "not a log of kernel-sign: name another file");
 		return ks_at(err, a->path);
 	}
 	return put(a, begin(a, "begin"), err) && sync_log(a, err);

@@ -16,7 +16,8 @@ struct audit;
 
 /*
  * Opens the log at PATH, made with mode 0600 if it is not there, and puts down that COMMAND begins, on
- * disk: what cannot be written shows here.  The error names PATH.
+ * disk: what cannot be written shows here.  A file that is no log is an error and stays as it is.  The
+ * error names PATH.
  */
 KS_MUST_CHECK bool audit_open(struct audit **audit, const char *path, const char *command,
 			      struct ks_error *err);
@@ -38,7 +39,7 @@ void audit_module(struct audit *audit, const struct audit_module *entry);
 
 /*
  * Puts down the end of the run, with COUNTS and its exit STATUS so far, and frees AUDIT.  False if any
- * line since the beginning is not on disk.
+ * line since the beginning is not on disk, in the file that was opened, whatever its name is by now.
  */
 KS_MUST_CHECK bool audit_close(struct audit *audit, const char *counts, int status,
 			       struct ks_error *err);

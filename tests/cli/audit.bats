@@ -111,13 +111,78 @@ assert l[1]["digest"] == l[4]["digest"], l'
 @test "a log that cannot be written is an error before anything is signed" {
 	module extra/a.ko
 	# It is as long as this process may make files.
-	head -c 1048576 /dev/zero >LOG
+	head -c 1048576 /dev/zero | tr '\0' '\n' >LOG
 	run --separate-stderr bash -c 'ulimit -f 1024 && exec "$@"' - "$KERNEL_SIGN" sign "${here[@]}" "${key[@]}" --log LOG
 	ended 1
 	warns '^kernel-sign: LOG: write: File too large$'
 	[ -z "$output" ]
 	is_plain "$tree/extra/a.ko"
 	[ "$(stat -c %s LOG)" = 1048576 ]
+}
+
+@test "a file that is no log is not written to: the module that FILE was forgotten before, a key" {
+	local file
+	module extra/a.ko
+	module extra/b.ko.xz
+	cp "$KEYS/rsa.key" copy.key
+	printf 'a text\n' >text
+	printf '{"format":"kernel-sign request"}\n' >request.json
+	for file in "$tree/extra/a.ko" "$tree/extra/b.ko.xz" copy.key "$KEYS/rsa.der" text request.json; do
+		cp "$file" before
+		ks 1 sign "${here[@]}" "${key[@]}" --log "$file"
+		warns "^kernel-sign: $file: not a log of kernel-sign: name another file\$"
+		[ -z "$output" ]
+		cmp before "$file"
+	done
+	is_plain "$tree/extra/a.ko"
+	# What a run leaves that was killed in its first bytes is one.
+	printf '{"ti' >LOG
+	ks 0 sign "${here[@]}" "${key[@]}" --log LOG
+	ks 0 unsign "${here[@]}" --log LOG
+	sed -i 1d LOG
+	log 'assert len(l) == 8, l'
+}
+
+# meanwhile STATUS COMMAND...: a run that waits for its passphrase when it has begun its log, and goes on
+# after COMMAND.
+meanwhile() {
+	local wanted=$1
+	shift
+	openssl rsa -in "$KEYS/rsa.key" -aes256 -passout pass:sesame -out locked.key 2>/dev/null
+	chmod 600 locked.key
+	mkfifo -m 600 passphrase
+	"$KERNEL_SIGN" sign "${here[@]}" --key locked.key --cert "$KEYS/rsa.pem" --log LOG --pin-fd 0 \
+		<passphrase >out 2>err &
+	exec 9>passphrase
+	timeout 20 sh -c 'until [ -s LOG ]; do sleep 0.05; done'
+	"$@"
+	echo sesame >&9
+	exec 9>&-
+	status=0
+	wait $! || status=$?
+	output=$(<out) stderr=$(<err)
+	ended "$wanted"
+}
+
+@test "a log that is renamed while a run goes on is whole under its new name" {
+	module extra/a.ko
+	meanwhile 0 mv LOG LOG.1
+	[ -z "$stderr" ]
+	[ ! -e LOG ]
+	mv LOG.1 LOG
+	log 'assert [o["event"] for o in l] == ["begin", "module", "end"], l'
+}
+
+@test "a log that is removed, or replaced, while a run goes on is a failure" {
+	module extra/a.ko
+	module extra/b.ko
+	meanwhile 1 rm LOG
+	warns '^kernel-sign: LOG: removed or replaced while this run went on: what it has said is lost$'
+	rm passphrase
+	ks 0 unsign "${here[@]}"
+	meanwhile 1 sed -i 's/begin/began/' LOG
+	warns '^kernel-sign: LOG: removed or replaced while'
+	[ "$(wc -l <LOG)" = 1 ]
 }
 
 @test "once the log is full no other module is touched, and no half line is left" {
