@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -11,6 +12,7 @@
 
 #include "base/place.h"
 #include "base/strings.h"
+#include "core/token.h"
 
 enum { NOT_STARTED = 127 };
 
@@ -78,6 +80,27 @@ static bool set_streams(const struct child *child, int errors)
 	       (errors < 0 || dup2(errors, STDERR_FILENO) >= 0);
 }
 
+static bool has_pin(const char *name)
+{
+	KS_STRING shown = NULL;
+	struct ks_error ignored;
+
+	return !ks_token_redact(name, &shown, &ignored) || strcmp(shown, name) != 0;
+}
+
+/* Whoever runs that program, or can look at it, is not told the PIN that a key's URI may have in it. */
+static void drop_pins(void)
+{
+	static const char *const names[] = { "KERNEL_SIGN_KEY", "KERNEL_SIGN_CERT" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		const char *value = getenv(names[i]);
+
+		if (value && has_pin(value))
+			unsetenv(names[i]);
+	}
+}
+
 /* In the child: never returns.  REPORT is closed by a program that starts, and else gets the fault. */
 static void become(const struct child *child, const struct calm *calm, int errors, int report)
 {
@@ -89,6 +112,7 @@ static void become(const struct child *child, const struct calm *calm, int error
 	}
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGXFSZ, SIG_DFL);
+	drop_pins();
 	if (set_streams(child, errors)) {
 		fault.in_root = child->root && (chroot(child->root) || chdir("/"));
 		if (!fault.in_root)

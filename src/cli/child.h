@@ -20,9 +20,10 @@ struct child {
 };
 
 /*
- * Runs it and waits for it.  It has our environment; what it prints on standard output goes to our
- * standard error, as results are ours.  SIGPIPE and SIGXFSZ, which are ignored here, have their usual
- * effect there.  A ROOT takes a privilege.
+ * Runs it and waits for it.  It has our environment, but for KERNEL_SIGN_KEY and KERNEL_SIGN_CERT where
+ * there is a PIN in their URIs; what it prints on standard output goes to our standard error, as results
+ * are ours.  SIGPIPE and SIGXFSZ, which are ignored here, have their usual effect there.  A ROOT takes a
+ * privilege.
  *
  * *STATUS is as waitpid() has it.  An error: it could not be started, or HEAR failed.
  */

@@ -11,7 +11,7 @@ setup_file() {
 	cat >"$FIXTURES/update.c" <<-'END'
 		#include <signal.h>
 		#include <stdio.h>
-		int main(int argc, char **argv)
+		int main(int argc, char **argv, char **environment)
 		{
 			FILE *said = fopen("/said", "a");
 			char image[256];
@@ -22,6 +22,10 @@ setup_file() {
 			char byte;
 			fprintf(input, "read %zu bytes\n", fread(&byte, 1, 1, stdin));
 			fclose(input);
+			FILE *seen = fopen("/said.environment", "w");
+			while (*environment)
+				fprintf(seen, "%s\n", *environment++);
+			fclose(seen);
 			for (int i = 0; i < argc; i++)
 				fprintf(said, "%s%c", argv[i], i + 1 < argc ? ' ' : '\n');
 			fclose(said);
@@ -316,6 +320,29 @@ outdated() { jq -c "[.initramfs[] | select(.image == \"$1\") | .outdated[]]" <<<
 	ram /next
 	ours 0 sign "${here[@]}" "${key[@]}" --update-initramfs <<<'one line'
 	grep -q 'read 0 bytes' "$root/said.input"
+}
+
+@test "--update-initramfs: what makes it has our environment, but no PIN that is in there" {
+	updater
+	seen=$root/said.environment
+	# anew: signs, and has the image made anew for what is unsigned again.
+	anew() {
+		module updates/a.ko
+		ram /next
+		ks 0 sign "${here[@]}" "${key[@]}"
+		ram "$image"
+		ours 0 unsign "${here[@]}" --update-initramfs
+	}
+	export KBUILD_SIGN_PIN=5ecret THIS=stays
+	export KERNEL_SIGN_KEY='pkcs11:token=x;object=y?pin-value=5ecret' KERNEL_SIGN_CERT='pkcs11:pin-value=5ecret;token=x'
+	anew
+	grep -qx THIS=stays "$seen"
+	not grep -q 5ecret "$seen"
+	# What has none is nobody's secret.
+	export KERNEL_SIGN_KEY='pkcs11:token=x;object=y' KERNEL_SIGN_CERT=/a/file
+	anew
+	grep -qxF "KERNEL_SIGN_KEY=$KERNEL_SIGN_KEY" "$seen"
+	grep -qx KERNEL_SIGN_CERT=/a/file "$seen"
 }
 
 @test "--update-initramfs: a dry run says what it would run, and runs nothing" {
