@@ -50,6 +50,11 @@ bool ks_dir_sync(int dir, struct ks_error *err)
 	return (own >= 0 && fsync(own) == 0) || ks_fail_errno(err, "sync directory");
 }
 
+bool ks_dir_sync_name(int dir, int fd, struct ks_error *err)
+{
+	return ks_dir_sync(dir, err) || (err->sys == EACCES && syncfs(fd) == 0);
+}
+
 static bool make(const char *path, struct ks_error *err)
 {
 	KS_FD above = -1;

@@ -22,6 +22,12 @@ KS_MUST_CHECK bool ks_dir_names_at(const char *root, const char *path, struct ks
 KS_MUST_CHECK bool ks_dir_sync(int dir, struct ks_error *err);
 
 /*
+ * The same of the name in DIR of what is open as FD, not for its path alone: where DIR may be entered and
+ * not read, the whole file system is synced.
+ */
+KS_MUST_CHECK bool ks_dir_sync_name(int dir, int fd, struct ks_error *err);
+
+/*
  * Makes PATH and what is missing above it, mode 0755, and syncs it; what is there already is no
  * error.
  */

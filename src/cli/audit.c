@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <json-c/json.h>
 #include <pwd.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -16,9 +15,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/dir.h"
 #include "base/file.h"
 #include "base/strings.h"
 #include "base/text.h"
+#include "cli/json.h"
 #include "cli/report.h"
 #include "core/cert.h"
 
@@ -144,15 +145,19 @@ static bool append(const struct audit *a, const char *line, size_t len, struct k
 	return ok || ks_at(err, a->path);
 }
 
-static bool put(const struct audit *a, struct json_object *o, struct ks_error *err)
+static bool put(const struct audit *a, const struct json *line, struct ks_error *err)
 {
-	const char *text = json_object_to_json_string_ext(
-		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-	KS_STRING line = NULL;
-	bool ok = text ? ks_string_print(&line, err, "%s\n", text) : ks_fail_memory(err);
+	KS_STRING ended = NULL;
+	const char *text = NULL;
 
-	json_object_put(o);
-	return ok && append(a, line, strlen(line), err);
+	if (line->whole)
+		text = json_object_to_json_string_ext(
+			line->object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+	if (!text) {
+		ks_fail_memory(err);
+		return ks_at(err, a->path);
+	}
+	return ks_string_print(&ended, err, "%s\n", text) && append(a, ended, strlen(ended), err);
 }
 
 static bool sync_log(const struct audit *a, struct ks_error *err)
@@ -160,35 +165,69 @@ static bool sync_log(const struct audit *a, struct ks_error *err)
 	return fsync(a->fd) == 0 || ks_fail_errno_at(err, a->path, "write (fsync)");
 }
 
-static void add_number(struct json_object *o, const char *name, int64_t number)
+/* Escaped, as it is shown. */
+static void add_text(struct json *o, const char *name, const char *raw)
 {
-	json_object_object_add(o, name, number == NO_LOGIN ? NULL : json_object_new_int64(number));
+	if (raw)
+		json_add(o, name, report_text(raw));
+	else
+		json_add_text(o, name, NULL);
 }
 
-static struct json_object *user_json(const struct user *user)
+static void add_number(struct json *o, const char *name, int64_t number)
 {
-	struct json_object *o = json_object_new_object();
+	if (number == NO_LOGIN)
+		json_add_text(o, name, NULL);
+	else
+		json_add(o, name, json_object_new_int64(number));
+}
 
-	add_number(o, "uid", user->uid);
-	json_object_object_add(o, "name", report_text(user->name));
-	add_number(o, "login_uid", user->login);
-	json_object_object_add(o, "login_name", report_text(user->login_name));
+/* What is not whole makes the one that it stands in so. */
+static void add_object(struct json *o, const char *name, struct json *inner)
+{
+	o->whole = o->whole && inner->whole;
+	json_add(o, name, inner->object);
+}
+
+static struct json user_json(const struct user *user)
+{
+	struct json o = json_begin();
+
+	add_number(&o, "uid", user->uid);
+	add_text(&o, "name", user->name);
+	add_number(&o, "login_uid", user->login);
+	add_text(&o, "login_name", user->login_name);
 	return o;
 }
 
 /* What every line begins with. */
-static struct json_object *begin(const struct audit *a, const char *event)
+static struct json begin(const struct audit *a, const char *event)
 {
-	struct json_object *o = json_object_new_object();
+	struct json o = json_begin();
+	struct json user = user_json(&a->user);
 	char text[KS_TEXT_TIME_SIZE];
 
 	ks_text_time(time(NULL), text);
-	json_object_object_add(o, "time", report_text(text));
-	json_object_object_add(o, "event", report_text(event));
-	json_object_object_add(o, "pid", json_object_new_int64(getpid()));
-	json_object_object_add(o, "user", user_json(&a->user));
-	json_object_object_add(o, "command", report_text(a->command));
+	json_add_text(&o, "time", text);
+	json_add_text(&o, "event", event);
+	json_add(&o, "pid", json_object_new_int64(getpid()));
+	add_object(&o, "user", &user);
+	json_add_text(&o, "command", a->command);
 	return o;
+}
+
+static bool sync_name(const struct audit *a, struct ks_error *err)
+{
+	const char *slash = strrchr(a->path, '/');
+	KS_STRING above = NULL;
+	KS_FD dir = -1;
+
+	if (!ks_string_print(&above, err, "%.*s.", slash ? (int)(slash - a->path + 1) : 0, a->path))
+		return false;
+	dir = open(above, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		ks_fail_errno(err, "open directory");
+	return (dir >= 0 && ks_dir_sync_name(dir, a->fd, err)) || ks_at(err, a->path);
 }
 
 /* Empty, or its first line begins as ours do: FILE may have been forgotten, with a module or key behind it. */
@@ -207,6 +246,7 @@ static bool is_log(const struct audit *a)
 /* A pipe would stop the run until somebody reads it; a link may lead where nobody meant. */
 static bool open_log(struct audit *a, struct ks_error *err)
 {
+	JSON line = begin(a, "begin");
 	struct stat st;
 
 	a->fd = open(a->path,
@@ -222,7 +262,8 @@ static bool open_log(struct audit *a, struct ks_error *err)
 		ks_fail(err, KS_ERR_INPUT, "not a log of kernel-sign: name another file");
 		return ks_at(err, a->path);
 	}
-	return put(a, begin(a, "begin"), err) && sync_log(a, err);
+	/* Whoever puts down the first line has seen to the name before: behind others it is on disk. */
+	return (st.st_size || sync_name(a, err)) && put(a, &line, err) && sync_log(a, err);
 }
 
 static void drop(struct audit *a)
@@ -258,65 +299,75 @@ bool audit_may_go_on(struct audit *audit, struct ks_error *err)
 	       ks_fail(err, KS_ERR_SYSTEM, "not touched, the log cannot be written");
 }
 
-static bool record(struct audit *audit, struct json_object *o)
+static bool record(struct audit *audit, const struct json *line)
 {
 	struct ks_error err;
 
 	/* Nothing behind a gap: a log that has its end is whole. */
-	if (audit->broken) {
-		json_object_put(o);
+	if (audit->broken)
 		return false;
-	}
-	if (put(audit, o, &err))
+	if (put(audit, line, &err))
 		return true;
 	audit->error = err;
 	audit->broken = true;
 	return false;
 }
 
-static struct json_object *signers(const struct ks_sign_record *r)
+static struct json signer_json(X509 *cert)
+{
+	struct json o = json_begin();
+	KS_CERT_TEXT text = { 0 };
+	struct ks_error err;
+
+	if (ks_cert_describe(cert, &text, &err)) {
+		add_text(&o, "subject", text.subject);
+		add_text(&o, "key_id", text.key_id);
+		add_text(&o, "serial", text.serial);
+	} else if (err.sys == ENOMEM) {
+		o.whole = false;
+	}
+	return o;
+}
+
+static void add_signers(struct json *o, const struct ks_sign_record *r)
 {
 	struct json_object *all = json_object_new_array();
 
-	for (size_t i = 0; r && i < r->count; i++) {
-		struct json_object *o = json_object_new_object();
-		KS_CERT_TEXT text = { 0 };
-		struct ks_error ignored;
+	for (size_t i = 0; all && r && i < r->count; i++) {
+		struct json signer = signer_json(r->cert[i]);
 
-		if (ks_cert_describe(r->cert[i], &text, &ignored)) {
-			json_object_object_add(o, "subject", report_text(text.subject));
-			json_object_object_add(o, "key_id", report_text(text.key_id));
-			json_object_object_add(o, "serial", report_text(text.serial));
-		}
-		json_object_array_add(all, o);
+		if (signer.whole && json_object_array_add(all, signer.object) == 0)
+			continue;
+		json_free(&signer);
+		o->whole = false;
 	}
-	return all;
+	json_add(o, "signers", all);
 }
 
 void audit_module(struct audit *audit, const struct audit_module *entry)
 {
 	const struct ks_sign_record *r = entry->record;
-	struct json_object *o = begin(audit, "module");
+	JSON o = begin(audit, "module");
 
-	json_object_object_add(o, "kernel", report_text(entry->kernel));
-	json_object_object_add(o, "root", report_text(entry->root));
-	json_object_object_add(o, "path", report_text(entry->path));
-	json_object_object_add(o, "hash", report_text(r ? r->hash : NULL));
-	json_object_object_add(o, "digest", report_text(r ? r->digest : NULL));
-	json_object_object_add(o, "signers", signers(r));
-	json_object_object_add(o, "result", report_text(entry->result));
-	json_object_object_add(o, "error", report_text(entry->error));
-	(void)record(audit, o);
+	add_text(&o, "kernel", entry->kernel);
+	add_text(&o, "root", entry->root);
+	add_text(&o, "path", entry->path);
+	add_text(&o, "hash", r ? r->hash : NULL);
+	add_text(&o, "digest", r ? r->digest : NULL);
+	add_signers(&o, r);
+	add_text(&o, "result", entry->result);
+	add_text(&o, "error", entry->error);
+	(void)record(audit, &o);
 }
 
 bool audit_close(struct audit *audit, const char *counts, int status, struct ks_error *err)
 {
-	struct json_object *o = begin(audit, "end");
+	JSON o = begin(audit, "end");
 	bool ok;
 
-	json_object_object_add(o, "result", report_text(counts));
-	json_object_object_add(o, "status", json_object_new_int(status));
-	ok = record(audit, o);
+	add_text(&o, "result", counts);
+	json_add(&o, "status", json_object_new_int(status));
+	ok = record(audit, &o);
 	if (!ok)
 		*err = audit->error;
 	else

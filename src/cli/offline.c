@@ -368,6 +368,15 @@ static void warn_exposure(const struct offline *o)
 			       st.st_mode & 07777, what);
 }
 
+/* Another run that made it may not have come to that yet. */
+static bool sync_dir_name(const struct offline *o, struct ks_error *err)
+{
+	KS_FD own = openat(o->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	KS_FD above = openat(o->fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return ks_dir_sync_name(above, own, err) || ks_at(err, o->dir);
+}
+
 static bool open_dir(struct offline *o, struct ks_error *err)
 {
 	bool make = o->options->export_to && !o->dry_run;
@@ -377,7 +386,9 @@ static bool open_dir(struct offline *o, struct ks_error *err)
 	o->fd = open(o->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (o->fd >= 0 && (make || (o->options->attach_from && !o->cert)))
 		warn_exposure(o);
-	if (o->fd >= 0 || (o->options->export_to && o->dry_run && errno == ENOENT))
+	if (o->fd >= 0)
+		return !make || sync_dir_name(o, err);
+	if (o->options->export_to && o->dry_run && errno == ENOENT)
 		return true;
 	return ks_fail_errno_at(err, o->dir, "open the directory");
 }

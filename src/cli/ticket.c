@@ -9,6 +9,7 @@
 
 #include "base/strings.h"
 #include "base/text.h"
+#include "cli/json.h"
 #include "core/cert.h"
 
 enum {
@@ -19,13 +20,6 @@ enum {
 
 static const char format[] = "kernel-sign request";
 
-#define JSON __attribute__((cleanup(json_drop))) struct json_object
-
-static void json_drop(struct json_object **object)
-{
-	json_object_put(*object);
-}
-
 bool ticket_set_path(struct ticket *t, const char *path, struct ks_error *err)
 {
 	t->path = ks_text_escape(path);
@@ -35,12 +29,7 @@ bool ticket_set_path(struct ticket *t, const char *path, struct ks_error *err)
 
 /* Printing */
 
-static void add(struct json_object *o, const char *name, const char *text)
-{
-	json_object_object_add(o, name, text ? json_object_new_string(text) : NULL);
-}
-
-static bool add_cert(struct json_object *o, X509 *cert, struct ks_error *err)
+static bool add_cert(struct json *o, X509 *cert, struct ks_error *err)
 {
 	EVP_PKEY *public = X509_get0_pubkey(cert);
 	KS_CERT_TEXT text = { 0 };
@@ -53,10 +42,11 @@ static bool add_cert(struct json_object *o, X509 *cert, struct ks_error *err)
 	if (ok) {
 		EVP_EncodeBlock((unsigned char *)base64, der, len);
 		subject = ks_text_escape(text.subject);
-		add(o, "signer", subject);
-		add(o, "key_id", text.key_id);
-		add(o, "key_type", public ? EVP_PKEY_get0_type_name(public) : NULL);
-		add(o, "certificate", base64);
+		o->whole = o->whole && subject;
+		json_add_text(o, "signer", subject);
+		json_add_text(o, "key_id", text.key_id);
+		json_add_text(o, "key_type", public ? EVP_PKEY_get0_type_name(public) : NULL);
+		json_add_text(o, "certificate", base64);
 	} else if (!base64) {
 		ks_fail_openssl(err, KS_ERR_CRYPTO, "certificate");
 	}
@@ -64,16 +54,20 @@ static bool add_cert(struct json_object *o, X509 *cert, struct ks_error *err)
 	return ok;
 }
 
-static void add_answers(struct json_object *o, const char *name)
+static void add_answers(struct json *o, const char *name)
 {
+	static const char *const suffixes[] = { "sig", "p7s" };
 	struct json_object *answers = json_object_new_array();
-	char file[256];
 
-	snprintf(file, sizeof(file), "%s.sig", name);
-	json_object_array_add(answers, json_object_new_string(file));
-	snprintf(file, sizeof(file), "%s.p7s", name);
-	json_object_array_add(answers, json_object_new_string(file));
-	json_object_object_add(o, "answers", answers);
+	for (size_t i = 0; answers && i < sizeof(suffixes) / sizeof(*suffixes); i++) {
+		char file[256];
+		struct json_object *text;
+
+		snprintf(file, sizeof(file), "%s.%s", name, suffixes[i]);
+		text = json_object_new_string(file);
+		o->whole = o->whole && text && json_object_array_add(answers, text) == 0;
+	}
+	json_add(o, "answers", answers);
 }
 
 /* The UTF-8 character at the front of VIEW, which is cut off there (RFC 3629). */
@@ -127,23 +121,26 @@ static bool is_utf8(struct ks_view text)
 
 bool ticket_print(const struct ticket *t, struct ks_buf *file, struct ks_error *err)
 {
-	JSON *o = json_object_new_object();
+	JSON o = json_begin();
 	const char *text;
 
-	add(o, "format", format);
-	json_object_object_add(o, "version", json_object_new_int(FORMAT_VERSION));
-	add(o, "kernel", t->kernel);
-	add(o, "path", t->path);
-	add(o, "path_hex", t->path_hex);
-	add(o, "hash", t->hash);
-	add(o, "digest", t->digest);
-	json_object_object_add(o, "image_size", json_object_new_int64((int64_t)t->image_size));
-	json_object_object_add(o, "stack", json_object_new_boolean(t->stack));
-	if (!add_cert(o, t->cert, err))
+	json_add_text(&o, "format", format);
+	json_add(&o, "version", json_object_new_int(FORMAT_VERSION));
+	json_add_text(&o, "kernel", t->kernel);
+	json_add_text(&o, "path", t->path);
+	json_add_text(&o, "path_hex", t->path_hex);
+	json_add_text(&o, "hash", t->hash);
+	json_add_text(&o, "digest", t->digest);
+	json_add(&o, "image_size", json_object_new_int64((int64_t)t->image_size));
+	json_add(&o, "stack", json_object_new_boolean(t->stack));
+	if (!add_cert(&o, t->cert, err))
 		return false;
-	add_answers(o, t->name);
-	text = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
-							 JSON_C_TO_STRING_NOSLASHESCAPE);
+	add_answers(&o, t->name);
+	if (!o.whole)
+		return ks_fail_memory(err);
+	text = json_object_to_json_string_ext(o.object, JSON_C_TO_STRING_PRETTY |
+								JSON_C_TO_STRING_SPACED |
+								JSON_C_TO_STRING_NOSLASHESCAPE);
 	if (!text)
 		return ks_fail_memory(err);
 	if (!append_ascii(file, ks_view_of(text, strlen(text)), err) ||
@@ -268,12 +265,12 @@ static bool parse(struct json_object *o, struct ticket *t, struct ks_error *err)
 
 bool ticket_parse(struct ks_view file, struct ticket *ticket, struct ks_error *err)
 {
-	JSON *o = NULL;
+	JSON o = { 0 };
 
 	*ticket = (struct ticket){ 0 };
 	if (file.len > TICKET_LIMIT)
 		return ks_fail(err, KS_ERR_INPUT, "more than %d bytes", TICKET_LIMIT);
-	if (parse_json(file, &o, err) && parse(o, ticket, err))
+	if (parse_json(file, &o.object, err) && parse(o.object, ticket, err))
 		return true;
 	ticket_free(ticket);
 	return false;

@@ -8,6 +8,8 @@ import os
 
 MOST_STATES = 4096  # of one moment; that is never reached where directories are synced in time
 DIRECTORY, FILE, LINK = "d", "f", "l"
+MASK = os.umask(0o22)  # of what is made with a mode, here and in the programs that are started
+os.umask(MASK)
 
 
 class Node:
@@ -38,7 +40,9 @@ class Node:
         if self.kind != FILE or len(self.versions) == 1:
             return self.versions
         first, last = self.versions[0], self.versions[-1]
-        cut = [(last[0], last[1][:len(last[1]) // 2], last[2]), (last[0], b"", last[2])]
+        # What is written behind synced bytes takes none of them along.
+        kept = len(first[1]) if last[1].startswith(first[1]) else 0
+        cut = [(last[0], last[1][:length], last[2]) for length in ((kept + len(last[1])) // 2, kept)]
         return list(dict.fromkeys([first, *cut, last]))
 
 
@@ -163,7 +167,8 @@ class Disk:
     def on_mkdirat(self, call):
         place = self.place(call.path)
         if place:
-            place[0].name(place[1], Node(DIRECTORY, 0o755))
+            mode = call.args[2] if call.name == "mkdirat" else call.args[1]
+            place[0].name(place[1], Node(DIRECTORY, mode & 0o777 & ~MASK))
         return bool(place)
 
     on_mkdir = on_mkdirat

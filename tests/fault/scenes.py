@@ -2,8 +2,11 @@
 """What is tried: for each scene a tree of files, a command line, and a judge who tells from the tree
 afterwards whether anything was lost. Fixtures come from the compiler and openssl, never from
 kernel-sign."""
+import base64
 import functools
 import gzip
+import hashlib
+import json
 import lzma
 import os
 import re
@@ -18,6 +21,11 @@ import judge
 PROGRAM = os.environ["KERNEL_SIGN"]
 V = "6.1.0-test"
 TEMPORARY = ".kernel-sign-"
+SIGNER = {"subject", "key_id", "serial"}  # fields in a log, and those of each kind of line
+FIELDS = {"begin": {"time", "event", "pid", "user", "command"}}
+FIELDS["end"] = FIELDS["begin"] | {"result", "status"}
+FIELDS["module"] = FIELDS["begin"] | {"kernel", "root", "path", "result", "error", "digest", "hash", "signers"}
+PATH_DIGITS = 32  # of a request's name
 KERNEL = f"root/lib/modules/{V}"
 SYMBOL = "CONFIG_SYSTEM_TRUSTED_KEYS"
 PAIR = ("signing_key.pem", "signing_prv.pem", "signing_crt.crt", "khash", "ktype")
@@ -207,8 +215,9 @@ class Scene:
         return [] if state != self.tree else ["nothing was done"]
 
 
-def sign_scene(fixtures, name, suffix, options=(), modes=0):
-    """A module without a signature, one with somebody else's, one in a link's target; all out of tree."""
+def sign_scene(fixtures, name, suffix, options=(), modes=0, count=3):
+    """A module without a signature, one with somebody else's, one in a link's target, or the first COUNT of
+    these; all out of tree."""
     first, second, third = fixtures.image
     label = (("user.test", b"kept"),) if attributes_work(fixtures.dir) else ()
     modules = {
@@ -216,6 +225,7 @@ def sign_scene(fixtures, name, suffix, options=(), modes=0):
         "extra/two": fixtures.signed(second, "other"),
         "updates/three": fixtures.signed(third, "ec"),
     }
+    modules = dict(list(modules.items())[:count])
     tree = {f"{KERNEL}/{path}.ko{suffix}": file(packed(data, suffix), 0o640 if "one" in path else 0o644, label)
             for path, data in modules.items()}
     tree[f"{KERNEL}/modules.order"] = file(b"")
@@ -232,6 +242,145 @@ def sign_scene(fixtures, name, suffix, options=(), modes=0):
         return faults
 
     scene.proof = proof
+    return scene
+
+
+def two_keys_scene(fixtures):
+    """One message by two keys."""
+    scene = sign_scene(fixtures, "sign-two-keys", ".xz", count=1)
+    key, cert = fixtures.key["other"]
+    scene.argv += ["--key", key, "--cert", cert]
+    both = fixtures.path("both.pem")
+    with open(both, "wb") as out:
+        out.write(judge.read(fixtures.key["rsa"][1]) + judge.read(cert))
+
+    def proof(top, state):
+        faults = []
+        for path in (path for path in scene.tree if path.endswith(".ko.xz")):
+            data = judge.content(os.path.join(top, path))
+            image, (message, *_) = judge.split(data)
+            faults += judge.judge_cms(image, message, both)
+            faults += [f"{path}: not two signers"] * (len(forge.Message(message).signers) != 2)
+        return faults
+
+    scene.proof = proof
+    return scene
+
+
+def request_name(path):
+    return f"{os.path.basename(path).partition('.')[0]}-{hashlib.sha256(path.encode()).hexdigest()[:PATH_DIGITS]}"
+
+
+def exported(fixtures, path, image):
+    """The request for the module at PATH, as a service gets it."""
+    der = forge.openssl(judge.read(fixtures.key["rsa"][1]), "x509", "-outform", "DER")
+    request = {"format": "kernel-sign request", "version": 1, "kernel": V, "path": path,
+               "path_hex": path.encode().hex(), "hash": "sha256", "digest": judge.digest(image),
+               "image_size": len(image), "stack": False, "certificate": base64.b64encode(der).decode()}
+    return file(json.dumps(request).encode())
+
+
+def export_scene(fixtures):
+    """Requests in a directory that is made for them; the modules stay as they are."""
+    # A power loss may leave more trees of three modules than can be looked at.
+    scene = sign_scene(fixtures, "sign-export", ".xz", count=2)
+    at = scene.argv.index("--key")
+    del scene.argv[at:at + 2]
+    scene.argv += ["--export", "out"]
+    images = dict(zip(sorted(path for path in scene.tree if path.endswith(".ko.xz")), fixtures.image))
+    plain = scene.faults
+
+    def faults(state, done):
+        return plain(state, done) + [f"{path}: changed, lost" for path in images
+                                     if state.get(path) != scene.tree[path]]
+
+    def proof(top, state):
+        wrong = [] if state.get("out") == ("d", 0o700) else ["out: not made as it has to be"]
+        for path, image in images.items():
+            name = f"out/{request_name(path.removeprefix('root'))}"
+            request = json.loads(state.get(f"{name}.json", ("f", 0, b"{}"))[2])
+            digest = state.get(f"{name}.digest", ("f", 0, b""))[2].hex()
+            if digest != judge.digest(image) or digest != request.get("digest"):
+                wrong.append(f"{path}: not the digest of its image")
+        return wrong
+
+    scene.faults, scene.proof = faults, proof
+    return scene
+
+
+def attach_scene(fixtures):
+    """Requests that came back, with bare signatures and, where both are there, with messages that go before."""
+    scene = sign_scene(fixtures, "sign-attach", ".xz", count=2)
+    for option in ("--key", "--cert", "--hash"):
+        at = scene.argv.index(option)
+        del scene.argv[at:at + 2]
+    cert = fixtures.key["rsa"][1]
+    scene.argv += ["--cert", cert, "--attach", "back"]
+    paths = sorted(path for path in scene.tree if path.endswith(".ko.xz"))
+    for number, (path, image) in enumerate(zip(paths, fixtures.image)):
+        inside = path.removeprefix("root")
+        name = f"back/{request_name(inside)}"
+        scene.tree[f"{name}.json"] = exported(fixtures, inside, image)
+        scene.tree[f"{name}.sig"] = file(forge.openssl(image, "pkeyutl", "-sign", "-rawin", "-digest", "sha256",
+                                                       "-inkey", fixtures.key["rsa"][0]))
+        if number:
+            scene.tree[f"{name}.p7s"] = file(forge.cms(image, fixtures.key["rsa"], "sha256", *forge.PLAIN))
+    scene.tree = with_directories(scene.tree)
+    return scene
+
+
+def log_lines(data):
+    """(the runs of a log, each a list of its lines as objects; what is wrong with it)"""
+    runs, faults = [], []
+    for number, line in enumerate(data.split(b"\n")[:-1]):
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            runs.append([])  # half of a line, behind which only another run may write
+            continue
+        if not FIELDS.get(entry.get("event"), {"event"}) <= set(entry) or not all(set(s) == SIGNER for s in entry.get("signers", [])):
+            faults.append(f"log/LOG: line {number} is not whole, lost")
+        if entry.get("event") == "begin":
+            runs.append([])
+        elif not runs or not runs[-1]:
+            faults.append(f"log/LOG: line {number} is behind half a line, lost")
+            runs.append([])
+        runs[-1].append(entry)
+    return [run for run in runs if run], faults
+
+
+def log_scene(fixtures):
+    """A log that is made. It is never twice the same, so it is judged by what is said in it."""
+    scene = sign_scene(fixtures, "sign-log", ".xz", count=2)
+    scene.argv += ["--log", "log/LOG"]
+    scene.tree = with_directories({**scene.tree, "log/other": file(b"")})
+    plain, log = scene.faults, "log/LOG"
+
+    def without(state):
+        return {path: what for path, what in state.items() if path != log}
+
+    def faults(state, done):
+        runs, found = log_lines(state.get(log, ("f", 0o600, b""))[2])
+        if log in state and state[log][1] != 0o600:
+            found.append("log/LOG: others may read it")
+        changed = {path.removeprefix("root") for path in scene.tree if path.endswith(".ko.xz")
+                   and state.get(path) != scene.tree[path]}
+        said = {entry.get("path") for run in runs for entry in run if entry.get("result") == "signed"}
+        whole = [run for run in runs if run[-1].get("event") == "end"]
+        if changed and not runs:
+            found.append("log/LOG: a module is signed, and the log does not say that a run has begun, lost")
+        # A run without its end was killed: it may have signed what it says nothing of.
+        if len(whole) == len(runs):
+            found += [f"log/LOG: nothing of {path}, lost" for path in changed - said]
+        if done and not (runs and runs[-1][-1].get("status") == 0):
+            found.append("log/LOG: its end is not there, lost")
+        return plain(without(state), done) + found
+
+    def rehearse(top, state):
+        scene.final = without(state)
+        return [] if log in state and scene.final != scene.tree else ["nothing was done"]
+
+    scene.faults, scene.rehearse = faults, rehearse
     return scene
 
 
@@ -374,7 +523,6 @@ def pair_faults(state, directory, what):
 
 
 def pem_bytes(text, kind):
-    import base64
     found = re.fullmatch(rb"-----BEGIN %s-----\n([A-Za-z0-9+/=\n]+)-----END %s-----\n" % (kind, kind), text)
     return base64.b64decode(found[1]) if found else b""
 
@@ -518,6 +666,7 @@ def scenes(fixtures):
     found.append(sign_scene(fixtures, "sign-named", ".zst", (), NO_TMPFILE))
     found.append(dkms_copy_scene(fixtures))
     found.append(initramfs_scene(fixtures))
+    found += [two_keys_scene(fixtures), export_scene(fixtures), attach_scene(fixtures), log_scene(fixtures)]
     found.append(VerifyScene(fixtures))
     found.append(sign_file_scene(fixtures, "sign-file", False))
     found.append(sign_file_scene(fixtures, "sign-file-dest", True))
