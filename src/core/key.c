@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/pkcs12.h>
 #include <openssl/store.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/token.h"
@@ -14,6 +15,7 @@ struct found {
 	EVP_PKEY *key;
 	X509 *cert[MOST_BLOCKS];
 	size_t certs;
+	char cipher[32]; /* that OpenSSL does not offer, as it names it; or empty */
 };
 
 /* A block that is no key, or that nothing understands, may stand before it: EC PARAMETERS, say. */
@@ -33,6 +35,25 @@ static void take(struct found *found, OSSL_STORE_CTX *store, bool certs_too)
 	}
 }
 
+/* What an algorithm that was looked for in vain leaves behind: "..., Algorithm (RC2-40-CBC : 0), ...". */
+static void find_missing_cipher(struct found *found)
+{
+	static const char before[] = "Algorithm (";
+	unsigned long code;
+	const char *data;
+	int flags;
+
+	while ((code = ERR_get_error_all(NULL, NULL, NULL, &data, &flags))) {
+		const char *at = (flags & ERR_TXT_STRING) ? strstr(data, before) : NULL;
+
+		if (!at || ERR_GET_LIB(code) != ERR_LIB_EVP ||
+		    ERR_GET_REASON(code) != ERR_R_UNSUPPORTED)
+			continue;
+		at += strlen(before);
+		snprintf(found->cipher, sizeof(found->cipher), "%.*s", (int)strcspn(at, " )"), at);
+	}
+}
+
 static void read_file(BIO *bio, struct ks_asking *asking, bool certs_too, struct found *found)
 {
 	UI_METHOD *ui = ks_asking_method();
@@ -43,13 +64,21 @@ static void read_file(BIO *bio, struct ks_asking *asking, bool certs_too, struct
 		take(found, store, certs_too);
 	OSSL_STORE_close(store);
 	UI_destroy_method(ui);
-	ERR_clear_error();
+	find_missing_cipher(found);
 }
 
-static bool fail(const struct ks_asking *asking, struct ks_error *err)
+static bool fail(const struct ks_asking *asking, const char *cipher, bool is_pkcs12,
+		 struct ks_error *err)
 {
 	if (asking->asked && !asking->source)
 		ks_fail(err, KS_ERR_KEY, "the private key is encrypted; %s", asking->err.text);
+	else if (asking->asked && cipher[0])
+		ks_fail(err, KS_ERR_KEY,
+			"the private key is encrypted with %s, which OpenSSL does not offer here: if "
+			"its legacy provider does, openssl %s -in FILE -out NEW",
+			cipher,
+			is_pkcs12 ? "pkcs12 -legacy" :
+				    "pkcs8 -topk8 -provider legacy -provider default");
 	else if (asking->asked)
 		ks_fail(err, KS_ERR_KEY, "the private key does not open with the passphrase in %s",
 			asking->source);
@@ -125,7 +154,7 @@ bool ks_key_open(struct ks_view file, const struct ks_passphrase *from, EVP_PKEY
 		*cert = choose_cert(&found);
 	if (found.key)
 		return true;
-	fail(&asking, err);
+	fail(&asking, found.cipher, ks_key_is_pkcs12(file), err);
 	if (!asking.asked && err->code == KS_ERR_KEY)
 		name_unknown(file, err);
 	return ks_openssl_doubt(err);

@@ -201,6 +201,34 @@ END
 	chmod 600 "$KEYS/rsa.p12"
 }
 
+@test "a cipher that OpenSSL keeps in its legacy provider is no wrong passphrase, and what helps does" {
+	local old=(-provider legacy -provider default) again name
+	openssl list -provider legacy -cipher-algorithms >/dev/null 2>&1 || skip "OpenSSL has no legacy provider here"
+	openssl pkcs12 -export -legacy -certpbe PBE-SHA1-RC2-40 -inkey "$KEYS/rsa.key" -in "$KEYS/rsa.pem" \
+		-passout pass:open-sesame -out RC2-40-CBC
+	openssl rsa -in "$KEYS/rsa.key" -traditional -des "${old[@]}" -passout pass:open-sesame -out DES-CBC
+	openssl pkcs8 -topk8 -in "$KEYS/rsa.key" -v1 PBE-MD5-DES "${old[@]}" -passout pass:open-sesame -out PBKDF1
+	openssl pkcs8 -topk8 -in "$KEYS/rsa.key" -v1 PBE-SHA1-RC4-128 "${old[@]}" -passout pass:open-sesame -out RC4
+	chmod 600 RC2-40-CBC DES-CBC PBKDF1 RC4
+	for name in RC2-40-CBC DES-CBC PBKDF1 RC4; do
+		again="openssl pkcs8 -topk8 -provider legacy -provider default"
+		[ "$name" != RC2-40-CBC ] || again="openssl pkcs12 -legacy"
+		ks 1 sign "${here[@]}" --key "$name" --cert "$KEYS/rsa.pem" --hash sha256 --pin-file pin
+		warns "^kernel-sign: $name: the private key is encrypted with $name, which OpenSSL does not offer here: if its legacy provider does, $again -in FILE -out NEW\$"
+		[ "$(wc -l <<<"$stderr")" = 1 ]
+		(
+			umask 077
+			$again -in "$name" -passin pass:open-sesame -passout pass:open-sesame -out new
+		)
+		ks 0 sign "${here[@]}" --key new --cert "$KEYS/rsa.pem" --hash sha256 --pin-file pin --force
+		is_signed "$tree/extra/a.ko"
+	done
+	# That of PKCS#12 is checked before: there it is known to be wrong.
+	echo wrong >pin
+	ks 1 sign "${here[@]}" --key RC2-40-CBC --hash sha256 --pin-file pin
+	blames RC2-40-CBC 'does not open with the passphrase in pin'
+}
+
 @test "PKCS#12 without a certificate, with another one, without a passphrase" {
 	openssl pkcs12 -export -inkey "$KEYS/rsa.key" -nocerts -passout pass: -out bare.p12
 	openssl pkcs12 -export -inkey "$KEYS/rsa.key" -in "$KEYS/rsa.pem" -passout pass: -out open.p12
