@@ -48,12 +48,21 @@ static bool require_regular(const struct stat *st, struct ks_error *err)
 					       "a device");
 }
 
+/* What an open descriptor of /proc leads to is no name: "pipe:[4711]". */
+static bool leads_to_pipe(const struct ks_place *place)
+{
+	return strncmp(place->path, "/proc/", strlen("/proc/")) == 0 &&
+	       strncmp(place->name, "pipe:[", strlen("pipe:[")) == 0;
+}
+
 /* Looks before it opens: opening a device or a FIFO can already have an effect. */
 static bool open_regular(const struct ks_place *place, int *fd, struct stat *st,
 			 struct ks_error *err)
 {
 	if (fstatat(place->dir, place->name, st, AT_SYMLINK_NOFOLLOW))
-		return ks_fail_errno(err, "open");
+		return leads_to_pipe(place) ?
+			       ks_fail(err, KS_ERR_INPUT, "a pipe, not a regular file") :
+			       ks_fail_errno(err, "open");
 	if (!require_regular(st, err) ||
 	    !ks_place_open(place, O_RDONLY | O_NONBLOCK | O_NOCTTY, fd, err))
 		return false;

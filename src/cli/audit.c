@@ -367,6 +367,7 @@ bool audit_close(struct audit *audit, const char *counts, int status, struct ks_
 
 	add_text(&o, "result", counts);
 	json_add(&o, "status", json_object_new_int(status));
+	add_text(&o, "error", status ? report_first_error() : NULL);
 	ok = record(audit, &o);
 	if (!ok)
 		*err = audit->error;

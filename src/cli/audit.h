@@ -38,8 +38,9 @@ struct audit_module {
 void audit_module(struct audit *audit, const struct audit_module *entry);
 
 /*
- * Puts down the end of the run, with COUNTS and its exit STATUS so far, and frees AUDIT.  False if any
- * line since the beginning is not on disk, in the file that was opened, whatever its name is by now.
+ * Puts down the end of the run, with COUNTS, its exit STATUS so far and, where it failed, what was
+ * reported as its first error, and frees AUDIT.  False if any line since the beginning is not on disk,
+ * in the file that was opened, whatever its name is by now.
  */
 KS_MUST_CHECK bool audit_close(struct audit *audit, const char *counts, int status,
 			       struct ks_error *err);

@@ -138,6 +138,7 @@ static int run_batch(struct run *run)
 			       .work = work,
 			       .done = done,
 			       .ctx = run };
+	struct ks_error err;
 	size_t failed;
 
 	if (run->offline && run->offline->fd >= 0) {
@@ -146,7 +147,8 @@ static int run_batch(struct run *run)
 	}
 	run->outcome = calloc(run->modules->count, sizeof(*run->outcome));
 	if (!run->outcome) {
-		report_warning("out of memory");
+		ks_fail_memory(&err);
+		report_error(&err);
 		return STATUS_FAILED;
 	}
 	failed = batch_run(&batch);
@@ -332,6 +334,10 @@ static void tell_system(const struct run *run, int status)
 
 static bool check_args(const struct sign_args *args)
 {
+	if (args->log && !args->log[0]) {
+		report_warning("--log: no file is named");
+		return false;
+	}
 	if (!args->stack || !args->recompress)
 		return offline_check(&args->offline, &args->key);
 	report_warning("--stack and --recompress contradict each other");

@@ -129,17 +129,54 @@ static bool fill_ticket(const struct job *job, struct ks_view image, struct tick
 	       ticket_set_path(t, job->path, err);
 }
 
+/* *THERE is whether the same request is; another one is an error. */
+static bool find_same(const struct job *job, const struct ticket *ticket, bool *there,
+		      struct ks_error *err)
+{
+	const struct offline *o = job->offline;
+	TICKET old = { 0 };
+	const char *difference;
+
+	*there = false;
+	if (o->fd < 0)
+		return true;
+	if (!read_ticket(o, job->name, &old, there, err))
+		return false;
+	difference = *there ? ticket_difference(ticket, &old) : NULL;
+	return !difference || ks_fail(err, KS_ERR_INPUT,
+				      "%s/%s.json is a request %s: remove %s.* there, or export to "
+				      "another directory",
+				      o->dir, job->name, difference, job->name);
+}
+
+/* Another run may just have made the same one. */
+static bool write_request(const struct job *job, const struct ticket *ticket, struct ks_error *err)
+{
+	struct ks_error other;
+	KS_BUF file = { 0 };
+	bool there;
+
+	if (!ticket_print(ticket, &file, err))
+		return false;
+	if (create(job->offline, job->name, request_suffix, ks_buf_view(&file), err))
+		return true;
+	if (err->code != KS_ERR_SYSTEM || err->sys != EEXIST)
+		return false;
+	if (find_same(job, ticket, &there, &other))
+		return there;
+	*err = other;
+	return false;
+}
+
 /* The request comes last: where it is, the rest is. */
 static bool write_files(const struct job *job, const struct ticket *ticket, bool there,
 			struct ks_view digest, struct ks_view image, struct ks_error *err)
 {
 	const struct offline *o = job->offline;
-	KS_BUF file = { 0 };
 
 	return put(o, job->name, ".digest", digest, err) &&
 	       (!o->options->export_image || put(o, job->name, ".image", image, err)) &&
-	       (there || (ticket_print(ticket, &file, err) &&
-			  create(o, job->name, request_suffix, ks_buf_view(&file), err)));
+	       (there || write_request(job, ticket, err));
 }
 
 static bool export_image(void *ctx, struct ks_view image, struct ks_buf *message,
@@ -147,19 +184,13 @@ static bool export_image(void *ctx, struct ks_view image, struct ks_buf *message
 {
 	const struct job *job = ctx;
 	TICKET ticket = { 0 };
-	TICKET old = { 0 };
 	KS_BUF digest = { 0 };
-	bool there = false;
+	bool there;
 
 	(void)message; /* it is for the service to make */
 	if (!fill_ticket(job, image, &ticket, &digest, err) ||
-	    (job->offline->fd >= 0 && !read_ticket(job->offline, job->name, &old, &there, err)))
+	    !find_same(job, &ticket, &there, err))
 		return false;
-	if (there && !ticket_same(&ticket, &old))
-		return ks_fail(err, KS_ERR_INPUT,
-			       "%s/%s.json is a request for another image, certificate or hash: "
-			       "remove %s.* there, or export to another directory",
-			       job->offline->dir, job->name, job->name);
 	return job->offline->dry_run ||
 	       write_files(job, &ticket, there, ks_buf_view(&digest), image, err);
 }
@@ -328,6 +359,7 @@ void offline_expect(struct offline *o, const struct ks_modules *modules)
 bool offline_check(const struct offline_options *options, const struct key_options *key)
 {
 	const char *what = options->export_to ? "--export" : "--attach";
+	const char *dir = options->export_to ? options->export_to : options->attach_from;
 
 	if (options->export_image && !options->export_to) {
 		report_warning("--export-image is for --export");
@@ -343,6 +375,8 @@ bool offline_check(const struct offline_options *options, const struct key_optio
 			       key->key.count ? "--key" : "--deterministic");
 	else if (key->cert.count > 1)
 		report_warning("%s takes one --cert", what);
+	else if (!dir[0])
+		report_warning("%s: no directory is named", what);
 	else if (options->attach_from && key->keys)
 		report_warning("--attach takes no --keys: the certificate is that of the request");
 	else

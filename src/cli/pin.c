@@ -98,9 +98,15 @@ static bool read_file(const char *path, struct ks_error *err)
 	KS_BUF bytes = { 0 };
 	struct stat st;
 
-	if (!ks_file_read_path(NULL, path, LIMIT, &bytes, &st, err))
+	if (!ks_file_read_path(NULL, path, LIMIT, &bytes, &st, err)) {
+		if (stat(path, &st) == 0 && S_ISFIFO(st.st_mode))
+			ks_fail(err, KS_ERR_INPUT, "a pipe, which --pin-fd takes");
 		return ks_at(err, path);
+	}
 	warn_mode(path, &st);
+	/* A token would take it for a PIN that is wrong. */
+	if (!bytes.len)
+		return ks_fail(err, KS_ERR_INPUT, "%s: empty", path);
 	return take_line(&bytes, path, err);
 }
 
@@ -124,6 +130,8 @@ static bool read_fd(struct ks_error *err)
 		return ks_fail_errno_at(err, "--pin-fd", "read");
 	if (bytes.len == LIMIT)
 		return ks_fail(err, KS_ERR_INPUT, "--pin-fd: too large");
+	if (!bytes.len)
+		return ks_fail(err, KS_ERR_INPUT, "--pin-fd: empty");
 	return take_line(&bytes, "--pin-fd", err);
 }
 

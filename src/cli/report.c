@@ -14,6 +14,7 @@
 #include "cli/commands.h"
 
 static bool progress_shown;
+static char first_error[KS_ERROR_TEXT];
 
 static void print_escaped(FILE *to, const char *prefix, const char *raw)
 {
@@ -37,8 +38,15 @@ static void print_formatted(FILE *to, const char *prefix, const char *fmt, va_li
 
 void report_error(const struct ks_error *err)
 {
+	if (!first_error[0])
+		snprintf(first_error, sizeof(first_error), "%s", err->text);
 	fflush(stdout);
 	print_escaped(stderr, "kernel-sign: ", err->text);
+}
+
+const char *report_first_error(void)
+{
+	return first_error[0] ? first_error : NULL;
 }
 
 void report_warning(const char *fmt, ...)

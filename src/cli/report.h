@@ -13,6 +13,9 @@
 void report_error(const struct ks_error *err);
 void report_warning(const char *fmt, ...) KS_PRINTF(1, 2);
 
+/* The text of the first report_error(), as it was given; NULL while there is none. */
+const char *report_first_error(void);
+
 /* One line on stdout, control bytes escaped. */
 void report_line(const char *fmt, ...) KS_PRINTF(1, 2);
 

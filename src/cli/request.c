@@ -128,8 +128,10 @@ static int run_kernel(const struct request *r, const char *version,
 		report_error(&err);
 		return STATUS_FAILED;
 	}
-	for (size_t i = 0; i < modules.faults.count; i++)
-		report_warning("%s", modules.faults.item[i]);
+	for (size_t i = 0; i < modules.faults.count; i++) {
+		ks_fail(&err, KS_ERR_MISSING, "%s", modules.faults.item[i]);
+		report_error(&err);
+	}
 	if (modules.faults.count && !modules.count)
 		return STATUS_FAILED;
 	status = each(ctx, locate.kernel, &modules);
@@ -158,16 +160,20 @@ int request_each_kernel(const struct request *r,
 int request_report_nothing(const struct request *r, const struct ks_kernel *kernel)
 {
 	const char *root = r->root ? r->root : "";
+	struct ks_error err;
 
-	if (r->dir) {
-		report_warning("no module file (.ko, .ko.gz, .ko.xz, .ko.zst) in %s%s", root,
-			       r->dir);
-		return STATUS_FAILED;
+	if (!r->dir && !r->all) {
+		if (!r->quiet)
+			report_warning("no out-of-tree module below %s%s", root, kernel->dir);
+		return STATUS_DONE;
 	}
-	if (!r->quiet)
-		report_warning("no %s below %s%s", r->all ? "module" : "out-of-tree module", root,
-			       kernel->dir);
-	return r->all ? STATUS_FAILED : STATUS_DONE;
+	if (r->dir)
+		ks_fail(&err, KS_ERR_MISSING,
+			"no module file (.ko, .ko.gz, .ko.xz, .ko.zst) in %s%s", root, r->dir);
+	else
+		ks_fail(&err, KS_ERR_MISSING, "no module below %s%s", root, kernel->dir);
+	report_error(&err);
+	return STATUS_FAILED;
 }
 
 /* Keys */

@@ -276,11 +276,18 @@ bool ticket_parse(struct ks_view file, struct ticket *ticket, struct ks_error *e
 	return false;
 }
 
-bool ticket_same(const struct ticket *a, const struct ticket *b)
+/* Another hash is another digest too. */
+const char *ticket_difference(const struct ticket *ticket, const struct ticket *old)
 {
-	return strcmp(a->path_hex, b->path_hex) == 0 && strcmp(a->hash, b->hash) == 0 &&
-	       strcmp(a->digest, b->digest) == 0 && a->stack == b->stack &&
-	       X509_cmp(a->cert, b->cert) == 0;
+	if (strcmp(ticket->path_hex, old->path_hex) != 0)
+		return "for another module";
+	if (ticket->stack != old->stack)
+		return old->stack ? "with --stack" : "without --stack";
+	if (X509_cmp(ticket->cert, old->cert) != 0)
+		return "for another certificate";
+	if (strcmp(ticket->hash, old->hash) != 0)
+		return "for another hash";
+	return strcmp(ticket->digest, old->digest) == 0 ? NULL : "for another image";
 }
 
 void ticket_free(struct ticket *t)

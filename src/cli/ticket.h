@@ -36,8 +36,8 @@ KS_MUST_CHECK bool ticket_print(const struct ticket *ticket, struct ks_buf *file
 /* KS_ERR_INPUT for whatever is not such a file, KS_ERR_UNSUPPORTED for another version of it. */
 KS_MUST_CHECK bool ticket_parse(struct ks_view file, struct ticket *ticket, struct ks_error *err);
 
-/* Whether both ask for the same signature. */
-bool ticket_same(const struct ticket *a, const struct ticket *b);
+/* NULL where both ask for the same signature; else what OLD asks for instead: "for another hash". */
+const char *ticket_difference(const struct ticket *ticket, const struct ticket *old);
 
 void ticket_free(struct ticket *ticket);
 

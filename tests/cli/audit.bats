@@ -238,12 +238,37 @@ assert l[1]["result"] == "failed" and "DKMS" in l[1]["error"], l
 assert [s["subject"] for s in l[1]["signers"]] == ["CN=the rsa key"] and len(l[1]["digest"]) == 64, l'
 }
 
-@test "the end has the exit status, also of a run that got nowhere" {
+@test "the end has the exit status and the first error, also of a run that got nowhere" {
+	local end='[(o["result"], o["status"], o["error"]) for o in l if o["event"] == "end"]'
 	module extra/a.ko
 	ks 0 sign "${here[@]}" "${key[@]}" --log LOG
 	ks 1 sign "${here[@]}" --key none --log LOG
-	log 'assert [(o["result"], o["status"]) for o in l if o["event"] == "end"] == [
-    ("1 signed, 0 failed, of 1 modules", 0), ("0 failed, of 0 modules", 1)], l'
+	log "assert $end == [
+    ('1 signed, 0 failed, of 1 modules', 0, None),
+    ('0 failed, of 0 modules', 1, 'none: open: No such file or directory')], l"
+	rm LOG
+	mkdir empty
+	openssl rsa -in "$KEYS/rsa.key" -aes256 -passout pass:sesame -out locked.key 2>/dev/null
+	chmod 600 locked.key
+	KBUILD_SIGN_PIN=oh-5ecret ks 1 sign "${here[@]}" --key locked.key --cert "$KEYS/rsa.pem" --log LOG
+	ks 1 sign -d empty "${key[@]}" --log LOG
+	KERNEL_SIGN_KEY='pkcs11:token=nowhere;object=y?pin-value=oh-5ecret' OPENSSL_MODULES=$PWD OPENSSL_ENGINES=$PWD \
+		ks 1 sign "${here[@]}" --force --log LOG
+	# A warning is no error, and what failed first is said.
+	echo broken >"$tree/extra/b.ko"
+	chmod 644 locked.key
+	KBUILD_SIGN_PIN=sesame ks 1 sign "${here[@]}" --key locked.key --cert "$KEYS/rsa.pem" --log LOG
+	log "e = $end
+assert e[0][2] == 'locked.key: the private key does not open with the passphrase in KBUILD_SIGN_PIN', e
+assert e[1][2] == 'no module file (.ko, .ko.gz, .ko.xz, .ko.zst) in empty', e
+assert e[2][2].startswith('pkcs11:token=nowhere;object=y?pin-value=...: '), e
+assert '/b.ko: ' in e[3][2] and b'5ecret' not in raw, e"
+}
+
+@test "a log without a name is a wrong usage" {
+	ks 2 sign "${here[@]}" "${key[@]}" --log ''
+	warns '^kernel-sign: --log: no file is named$'
+	ks 2 unsign "${here[@]}" --log ''
 }
 
 @test "runs at the same time tear no line" {

@@ -220,7 +220,7 @@ edit() {
 	# Another request is not put over the old one.
 	cp -r DIR before
 	ks 1 sign "${here[@]}" "${by[@]}" --export DIR
-	blames c.ko.xz 'DIR/c-[0-9a-f]*.json is a request for another image, certificate or hash: remove c-[0-9a-f]*\.\* there'
+	blames c.ko.xz 'DIR/c-[0-9a-f]*.json is a request for another image: remove c-[0-9a-f]*\.\* there'
 	diff -r before DIR
 	rm DIR/c-*
 	ks 0 sign "${here[@]}" "${by[@]}" --export DIR
@@ -242,6 +242,44 @@ edit() {
 	ks 1 sign "${here[@]}" --cert "$KEYS/rsa.pem" --hash sha256 --export DIR
 	ks 1 sign "${here[@]}" --cert "$KEYS/ec.pem" --hash sha512 --export DIR
 	diff -r before DIR
+}
+
+@test "what another request that has the name is for" {
+	module extra/a.ko.xz
+	ks 0 sign "${here[@]}" "${by[@]}" --export DIR
+	differs() {
+		local how=$1
+		shift
+		ks 1 sign "${here[@]}" "$@" --export DIR
+		blames a.ko.xz "DIR/a-[0-9a-f]*.json is a request $how: remove a-[0-9a-f]*\\.\\* there, or export to another directory\$"
+	}
+	differs 'without --stack' "${by[@]}" --stack
+	differs 'for another certificate' --cert "$KEYS/ec.pem" --hash sha512
+	differs 'for another hash' --cert "$KEYS/rsa.pem" --hash sha256
+	rm -r DIR
+	ks 0 sign "${here[@]}" "${by[@]}" --stack --export DIR
+	differs 'with --stack' "${by[@]}"
+}
+
+@test "several runs at once export the same" {
+	local i round
+	for i in {1..20}; do
+		module "extra/m$i.ko"
+	done
+	for round in {1..5}; do
+		rm -rf DIR
+		for i in {1..4}; do
+			"$KERNEL_SIGN" sign "${here[@]}" "${by[@]}" --export DIR >"said.$i" 2>&1 3>&- &
+		done
+		wait
+		for i in {1..4}; do
+			[ "$(<"said.$i")" = "$(<said.1)" ]
+			tail -n 1 "said.$i" | grep -qx '20 requested, 0 failed, of 20 modules'
+		done
+	done
+	service 2
+	ks 0 sign "${here[@]}" --attach DIR
+	says '^20 signed, 0 failed'
 }
 
 @test "signatures by another key, another certificate or another hash are refused" {
@@ -652,6 +690,10 @@ sys.stdout.buffer.write(b"\x30\x80" + der[4:] + b"\0\0")' >"$p7s"
 	warns 'export takes no --key'
 	ks 2 sign "${here[@]}" --export DIR --attach DIR
 	ks 2 sign "${here[@]}" --export-image
+	ks 2 sign "${here[@]}" "${by[@]}" --export ''
+	warns '^kernel-sign: --export: no directory is named$'
+	ks 2 sign "${here[@]}" --attach ''
+	warns '^kernel-sign: --attach: no directory is named$'
 	ks 2 sign "${here[@]}" --attach DIR --keys x
 	ks 2 sign "${here[@]}" --attach DIR --deterministic
 	ks 2 sign "${here[@]}" --export DIR --cert "$KEYS/rsa.pem" --cert "$KEYS/ec.pem"

@@ -99,6 +99,38 @@ END
 	is_signed "$tree/extra/a.ko"
 }
 
+@test "a pipe where a file is wanted is called that, and what takes one" {
+	local stdin
+	ks 1 sign "${here[@]}" "${locked[@]}" --pin-file <(cat pin)
+	blames pkcs8.key 'encrypted; /dev/fd/[0-9]+: a pipe, which --pin-fd takes$'
+	stdin=$(cat pin | "$KERNEL_SIGN" sign "${here[@]}" "${locked[@]}" --pin-file /dev/stdin 2>&1) && return 1
+	grep -q 'encrypted; /dev/stdin: a pipe, which --pin-fd takes$' <<<"$stdin"
+	mkfifo -m 600 fifo
+	ks 1 sign "${here[@]}" "${locked[@]}" --pin-file fifo
+	blames pkcs8.key 'encrypted; fifo: a pipe, which --pin-fd takes$'
+	ks 1 sign "${here[@]}" --key <(cat "$KEYS/rsa.key") --cert "$KEYS/rsa.pem"
+	warns '^kernel-sign: /dev/fd/[0-9]+: a pipe, not a regular file$'
+	ks 1 sign "${here[@]}" "${locked[@]}" --pin-file pipe:[1]
+	blames pkcs8.key 'No such file'
+	ks 0 sign "${here[@]}" "${locked[@]}" --pin-file /dev/stdin <pin
+}
+
+@test "nothing at all is no empty passphrase; a line of nothing is one" {
+	ks 1 sign "${here[@]}" "${locked[@]}" --pin-fd 0 </dev/null
+	blames pkcs8.key 'the private key is encrypted; --pin-fd: empty$'
+	# Whoever closed it has /dev/null there.
+	# shellcheck disable=SC2016 # the inner shell expands it
+	run --separate-stderr sh -c 'exec "$@" <&-' - "$KERNEL_SIGN" sign "${here[@]}" "${locked[@]}" --pin-fd 0
+	ended 1
+	blames pkcs8.key 'the private key is encrypted; --pin-fd: empty$'
+	: >nothing
+	chmod 600 nothing
+	ks 1 sign "${here[@]}" "${locked[@]}" --pin-file nothing
+	blames pkcs8.key 'the private key is encrypted; nothing: empty$'
+	ks 1 sign "${here[@]}" "${locked[@]}" --pin-fd 0 <<<''
+	blames pkcs8.key 'does not open with the passphrase in --pin-fd$'
+}
+
 @test "--pin-fd: what is no open file descriptor is a wrong usage" {
 	local fd
 	for fd in 77 -1 x '' 9999999999; do
