@@ -148,11 +148,9 @@ static bool append(const struct audit *a, const char *line, size_t len, struct k
 static bool put(const struct audit *a, const struct json *line, struct ks_error *err)
 {
 	KS_STRING ended = NULL;
-	const char *text = NULL;
+	const char *text =
+		json_print(line, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
 
-	if (line->whole)
-		text = json_object_to_json_string_ext(
-			line->object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
 	if (!text) {
 		ks_fail_memory(err);
 		return ks_at(err, a->path);

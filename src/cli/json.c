@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/json.h"
 
+#include <string.h>
+
+#include "base/strings.h"
+
 struct json json_begin(void)
 {
 	struct json json = { .object = json_object_new_object() };
@@ -28,6 +32,16 @@ void json_add_text(struct json *json, const char *name, const char *text)
 	struct json_object *value = text ? json_object_new_string(text) : NULL;
 
 	add(json, name, value, value || !text);
+}
+
+/* What json-c has no memory for it leaves out of the text without a word: not twice in the same place. */
+const char *json_print(const struct json *json, int flags)
+{
+	const char *text = json->whole ? json_object_to_json_string_ext(json->object, flags) : NULL;
+	KS_STRING first = text ? strdup(text) : NULL;
+
+	text = first ? json_object_to_json_string_ext(json->object, flags) : NULL;
+	return text && strcmp(first, text) == 0 ? text : NULL;
 }
 
 void json_free(struct json *json)

@@ -22,6 +22,9 @@ void json_add(struct json *json, const char *name, struct json_object *value);
 /* TEXT, which is UTF-8, as a string, or null for NULL. */
 void json_add_text(struct json *json, const char *name, const char *text);
 
+/* Its text; NULL where memory was lacking for it, or for anything that was added. */
+const char *json_print(const struct json *json, int flags);
+
 void json_free(struct json *json);
 
 #endif

@@ -136,11 +136,8 @@ bool ticket_print(const struct ticket *t, struct ks_buf *file, struct ks_error *
 	if (!add_cert(&o, t->cert, err))
 		return false;
 	add_answers(&o, t->name);
-	if (!o.whole)
-		return ks_fail_memory(err);
-	text = json_object_to_json_string_ext(o.object, JSON_C_TO_STRING_PRETTY |
-								JSON_C_TO_STRING_SPACED |
-								JSON_C_TO_STRING_NOSLASHESCAPE);
+	text = json_print(&o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+				      JSON_C_TO_STRING_NOSLASHESCAPE);
 	if (!text)
 		return ks_fail_memory(err);
 	if (!append_ascii(file, ks_view_of(text, strlen(text)), err) ||

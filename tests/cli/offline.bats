@@ -262,11 +262,11 @@ edit() {
 }
 
 @test "several runs at once export the same" {
-	local i round
+	local i
 	for i in {1..20}; do
 		module "extra/m$i.ko"
 	done
-	for round in {1..5}; do
+	for _ in {1..5}; do
 		rm -rf DIR
 		for i in {1..4}; do
 			"$KERNEL_SIGN" sign "${here[@]}" "${by[@]}" --export DIR >"said.$i" 2>&1 3>&- &
