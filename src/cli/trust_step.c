@@ -175,16 +175,15 @@ static bool is_revoked(const struct situation *s)
 static void pending_step(const struct situation *s, struct steps *steps)
 {
 	const char *why;
+	bool is_asked = s->trust->shim != KS_NO;
 
-	if (s->trust->shim == KS_NO)
-		other_trust_step(s, steps);
-	else if (ks_trust_foresee_mok(s->trust, s->x509, &why) != KS_NO)
+	if (is_asked && ks_trust_foresee_mok(s->trust, s->x509, &why) != KS_NO)
 		add_command(
 			steps,
 			"MokManager, a blue screen, asks on the way up: choose \"Enroll MOK\" and "
 			"give the password of mokutil",
 			"systemctl reboot");
-	else if (s->trust->secure_boot == KS_NO)
+	else if (is_asked && s->trust->secure_boot == KS_NO)
 		secure_boot_step(s, "waits to be enrolled (MokNew)", steps);
 	else
 		other_trust_step(s, steps);
