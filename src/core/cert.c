@@ -193,6 +193,9 @@ bool ks_cert_describe(X509 *cert, struct ks_cert_text *text, struct ks_error *er
 
 	*text = (struct ks_cert_text){ 0 };
 	ok = describe(cert, text, err);
+	/* Then it finds no extension, and says nothing. */
+	if (ok && !text->key_id && ks_openssl_is_starved())
+		ok = ks_fail_memory(err);
 	/* An extension that OpenSSL cannot read is one that does not say anything. */
 	ERR_clear_error();
 	if (!ok)

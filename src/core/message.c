@@ -28,6 +28,9 @@ static bool append_der(CMS_ContentInfo *cms, struct ks_buf *message, struct ks_e
 	end = message->data + message->len;
 	if (i2d_CMS_ContentInfo(cms, &end) != len)
 		return ks_fail_openssl(err, KS_ERR_CRYPTO, "PKCS#7");
+	/* A SET that there was no memory to sort OpenSSL leaves out, and says nothing. */
+	if (ks_openssl_is_starved())
+		return ks_fail_memory(err);
 	message->len += (size_t)len;
 	return true;
 }

@@ -20,7 +20,7 @@ Point = collections.namedtuple("Point", "kind name call action error allocation 
 Verdict = collections.namedtuple("Verdict", "point faults signal status")
 
 SPEAKER = re.compile(r"(kernel-sign|sign-file)( [a-z-]+)?: ")  # whose message a line is
-LIBCRYPTO = "no memory, libcrypto crashes"
+LIBRARY = "no memory, a library crashes"
 STARVING = "no memory on"
 ERRORS_THAT_STAY = ("ENOSPC", "EDQUOT", "EROFS", "EIO")
 CHANGING = ("write", "pwrite64", "fsync", "fdatasync", "mkdir", "mkdirat", "link", "linkat", "symlink",
@@ -88,14 +88,16 @@ def outcome_faults(scene, point, result, state):
     return faults
 
 
-def is_libcryptos(result):
-    """A crash in libcrypto, or its own abort(): it does not survive every missing allocation, and inject.so
-    says where that was."""
+def is_librarys(result):
+    """A crash in libcrypto or json-c, libcrypto's own abort(), or a crash below getpwuid(): they do not survive every
+    missing allocation, and inject.so says where that was."""
     if result.signal == signal.SIGABRT and "OpenSSL internal error: " in result.err:
         return True
     frames = [line for line in result.err.splitlines() if line.startswith("/") and "(" in line]
     outer = [line for line in frames if not any(own in line for own in ("/inject.so(", "/libc.so"))]
-    return result.signal == signal.SIGSEGV and bool(outer) and "/libcrypto.so" in outer[0]
+    return result.signal == signal.SIGSEGV and (
+        any("/libc.so" in line and "(getpwuid+" in line for line in frames) or
+        (bool(outer) and any(name in outer[0] for name in ("/libcrypto.so", "/libjson-c.so"))))
 
 
 def again_faults(scene, server, top):
@@ -114,9 +116,9 @@ def tried(scene, server, top, point, modes=0):
     state = scenes.snapshot(top)
     if not result.hit:
         return None, state
-    if point.allocation and is_libcryptos(result):
-        point = point._replace(kind=LIBCRYPTO)
-    if (point.kind == "SIGKILL" and result.killed()) or point.kind == LIBCRYPTO:
+    if point.allocation and is_librarys(result):
+        point = point._replace(kind=LIBRARY)
+    if (point.kind == "SIGKILL" and result.killed()) or point.kind == LIBRARY:
         faults = scene.faults(state, False)
         if not faults:
             faults, state = again_faults(scene, server, top)
