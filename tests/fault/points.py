@@ -88,16 +88,16 @@ def outcome_faults(scene, point, result, state):
     return faults
 
 
-def is_librarys(result):
-    """A crash in libcrypto or json-c, libcrypto's own abort(), or a crash below getpwuid(): they do not survive every
-    missing allocation, and inject.so says where that was."""
-    if result.signal == signal.SIGABRT and "OpenSSL internal error: " in result.err:
-        return True
+def is_librarys(scene, result):
+    """A crash of libcrypto, json-c's parser or getpwuid(), or an abort() of theirs: they do not survive every missing
+    allocation, and inject.so says where that was; not so in the confined threads that parse requests."""
+    if result.signal == signal.SIGABRT:
+        return any(words in result.err for words in ("OpenSSL internal error: ", ": nss_database_"))
     frames = [line for line in result.err.splitlines() if line.startswith("/") and "(" in line]
     outer = [line for line in frames if not any(own in line for own in ("/inject.so(", "/libc.so"))]
     return result.signal == signal.SIGSEGV and (
-        any("/libc.so" in line and "(getpwuid+" in line for line in frames) or
-        (bool(outer) and any(name in outer[0] for name in ("/libcrypto.so", "/libjson-c.so"))))
+        any("(getpwuid+" in line for line in frames) or
+        ("/libcrypto.so" in outer[0] or "/libjson-c.so" in outer[0] if outer else getattr(scene, "reads_json", False)))
 
 
 def again_faults(scene, server, top):
@@ -116,7 +116,7 @@ def tried(scene, server, top, point, modes=0):
     state = scenes.snapshot(top)
     if not result.hit:
         return None, state
-    if point.allocation and is_librarys(result):
+    if point.allocation and is_librarys(scene, result):
         point = point._replace(kind=LIBRARY)
     if (point.kind == "SIGKILL" and result.killed()) or point.kind == LIBRARY:
         faults = scene.faults(state, False)

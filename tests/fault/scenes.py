@@ -311,6 +311,7 @@ def export_scene(fixtures):
 def attach_scene(fixtures):
     """Requests that came back, with bare signatures and, where both are there, with messages that go before."""
     scene = sign_scene(fixtures, "sign-attach", ".xz", count=2)
+    scene.reads_json = True
     for option in ("--key", "--cert", "--hash"):
         at = scene.argv.index(option)
         del scene.argv[at:at + 2]
