@@ -51,7 +51,7 @@ static bool require_regular(const struct stat *st, struct ks_error *err)
 /* What an open descriptor of /proc leads to is no name: "pipe:[4711]". */
 static bool leads_to_pipe(const struct ks_place *place)
 {
-	return strncmp(place->path, "/proc/", strlen("/proc/")) == 0 &&
+	return place->path && strncmp(place->path, "/proc/", strlen("/proc/")) == 0 &&
 	       strncmp(place->name, "pipe:[", strlen("pipe:[")) == 0;
 }
 
