@@ -24,7 +24,7 @@ void add_step(struct steps *steps, char *command, const char *why)
 }
 
 /* NULL, and a failure, for want of memory. */
-static char *print(struct steps *steps, const char *fmt, va_list args)
+static char *KS_PRINTF(2, 0) print(struct steps *steps, const char *fmt, va_list args)
 {
 	char *text = NULL;
 

@@ -514,6 +514,14 @@ remembers() {
 	python3 - "$@" <<-'END'
 		import re, sys
 		pid, text = sys.argv[1], sys.argv[2].encode()
+		def content(memory, start, size):
+		    """Page by page where there are guard pages, which nobody can read."""
+		    memory.seek(start)
+		    try: found = memory.read(size)
+		    except OSError: found = b""
+		    half = size // 8192 * 4096
+		    if len(found) == size: return found
+		    return content(memory, start, half) + content(memory, start + half, size - half) if half else b""
 		with open(f"/proc/{pid}/smaps") as file:
 		    areas = re.split(r"^(?=[0-9a-f]+-[0-9a-f]+ )", file.read(), flags=re.M)[1:]
 		with open(f"/proc/{pid}/mem", "rb", 0) as memory:
@@ -523,8 +531,7 @@ remembers() {
 		        # Sanitizers reserve terabytes.
 		        if not mode.startswith("rw") or size > 1 << 28:
 		            continue
-		        memory.seek(start)
-		        if text in memory.read(size):
+		        if text in content(memory, start, size):
 		            print("locked" if " lo" in re.search("^VmFlags:.*", area, re.M)[0] else "swappable")
 	END
 }
