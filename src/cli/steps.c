@@ -24,7 +24,8 @@ void add_step(struct steps *steps, char *command, const char *why)
 }
 
 /* NULL, and a failure, for want of memory. */
-static char *KS_PRINTF(2, 0) print(struct steps *steps, const char *fmt, va_list args)
+KS_PRINTF(2, 0)
+static char *print(struct steps *steps, const char *fmt, va_list args)
 {
 	char *text = NULL;
 
