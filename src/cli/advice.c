@@ -188,10 +188,10 @@ static bool needs_signature(struct advice *a, const struct situation *s, const c
 /* The name of the module PATH. */
 static bool add_name(struct ks_strings *names, const char *path, struct ks_error *err)
 {
-	const char *slash = strrchr(path, '/');
-	const char *name = slash ? slash + 1 : path;
+	size_t len;
+	const char *name = ks_locate_name(path, &len);
 
-	return ks_strings_add_len(names, name, strcspn(name, "."), err);
+	return ks_strings_add_len(names, name, len, err);
 }
 
 /* By our own certificate, wherever the kernel has it from. */

@@ -144,10 +144,10 @@ bool look_where(const struct look *look, char **text, struct ks_error *err)
 
 bool look_name(const struct look *look, char **text, struct ks_error *err)
 {
-	const char *slash = strrchr(look->found->path, '/');
-	const char *file = slash ? slash + 1 : look->found->path;
+	size_t len;
+	const char *name = ks_locate_name(look->found->path, &len);
 
-	if (!ks_string_print(text, err, "%.*s", (int)strcspn(file, "."), file))
+	if (!ks_string_print(text, err, "%.*s", (int)len, name))
 		return false;
 	for (char *c = *text; *c; c++)
 		if (*c == '-')

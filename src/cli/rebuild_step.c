@@ -15,12 +15,11 @@ static bool is_dkms_there(const char *root)
 /* Whether one of PATHS is the module NAME, which has no suffix. */
 static bool has_module(const struct ks_strings *paths, const char *name)
 {
-	size_t len = strlen(name);
-
 	for (size_t i = 0; i < paths->count; i++) {
-		const char *slash = strrchr(paths->item[i], '/');
+		size_t len;
+		const char *other = ks_locate_name(paths->item[i], &len);
 
-		if (slash && strcspn(slash + 1, ".") == len && strncmp(slash + 1, name, len) == 0)
+		if (strlen(name) == len && strncmp(other, name, len) == 0)
 			return true;
 	}
 	return false;

@@ -86,10 +86,10 @@ static bool word_names(const struct ks_strings *paths, char **text, struct ks_er
 	size_t all;
 
 	for (size_t i = 0; i < paths->count; i++) {
-		const char *slash = strrchr(paths->item[i], '/');
-		const char *name = slash ? slash + 1 : paths->item[i];
+		size_t len;
+		const char *name = ks_locate_name(paths->item[i], &len);
 
-		if (!ks_strings_add_len(&names, name, strcspn(name, "."), err))
+		if (!ks_strings_add_len(&names, name, len, err))
 			return false;
 	}
 	ks_strings_sort(&names);

@@ -315,6 +315,15 @@ static bool has_name(const char *path, const char *name)
 	return *file == '.';
 }
 
+const char *ks_locate_name(const char *path, size_t *len)
+{
+	const char *slash = strrchr(path, '/');
+	const char *file = slash ? slash + 1 : path;
+
+	*len = strcspn(file, ".");
+	return file;
+}
+
 static bool no_such_module(const struct ks_locate *request, const char *name, struct ks_error *err)
 {
 	KS_MODULES own = { 0 };
@@ -324,10 +333,10 @@ static bool no_such_module(const struct ks_locate *request, const char *name, st
 	if (!locate_kernel(request, &own, err))
 		return false;
 	for (size_t i = 0; i < own.count; i++) {
-		const char *file = strrchr(own.item[i].path, '/') + 1;
+		size_t len;
+		const char *own_name = ks_locate_name(own.item[i].path, &len);
 
-		if (!own.item[i].in_tree &&
-		    !ks_strings_add_len(&names, file, strcspn(file, "."), err))
+		if (!own.item[i].in_tree && !ks_strings_add_len(&names, own_name, len, err))
 			return false;
 	}
 	ks_strings_sort(&names);

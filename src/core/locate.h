@@ -38,6 +38,9 @@ struct ks_modules {
 /* Whether NAME is taken for a path: it has a slash in it or ends like a module file. */
 bool ks_locate_is_path(const char *name);
 
+/* The name of the module in the file PATH, as the file has it: LEN bytes inside of PATH. */
+const char *ks_locate_name(const char *path, size_t *len);
+
 /*
  * Out of tree is what modules.order of the kernel does not name; without that file, what lies in
  * updates/ or carries no "intree: Y" (every module is read then).  A name is resolved as libkmod
