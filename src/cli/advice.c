@@ -287,8 +287,7 @@ static bool sign_command(const struct advice *a, const struct situation *s,
 	for (size_t i = 0; paths && i < paths->count; i++)
 		if (!shell_word(&line, paths->item[i], err))
 			return false;
-	return ks_buf_append(&line, "", 1, err) &&
-	       ks_string_copy(command, (const char *)line.data, err);
+	return shell_take(&line, command, err);
 }
 
 static void sign_step(const struct advice *a, const struct situation *s, const char *const *options,
@@ -334,8 +333,7 @@ static bool shell_path(const char *root, const char *path, char **word, struct k
 	KS_BUF text = { 0 };
 
 	return ks_string_print(&whole, err, "%s%s", root ? root : "", path) &&
-	       shell_word(&text, whole, err) && ks_buf_append(&text, "", 1, err) &&
-	       ks_string_copy(word, (const char *)text.data, err);
+	       shell_word(&text, whole, err) && shell_take(&text, word, err);
 }
 
 /* Never over a key that is there, which may be enrolled. */

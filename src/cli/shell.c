@@ -31,12 +31,17 @@ bool shell_words(struct ks_buf *line, const char *const *word, struct ks_error *
 	return true;
 }
 
+bool shell_take(struct ks_buf *line, char **text, struct ks_error *err)
+{
+	return ks_buf_append(line, "", 1, err) &&
+	       ks_string_copy(text, (const char *)line->data, err);
+}
+
 bool shell_inside(const char *root, const char *const *word, char **line, struct ks_error *err)
 {
 	const char *const inside[] = { "chroot", root, NULL };
 	KS_BUF text = { 0 };
 
 	return (!root || shell_words(&text, inside, err)) && shell_words(&text, word, err) &&
-	       ks_buf_append(&text, "", 1, err) &&
-	       ks_string_copy(line, (const char *)text.data, err);
+	       shell_take(&text, line, err);
 }

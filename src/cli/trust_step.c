@@ -36,8 +36,7 @@ static void enroll_step(const struct situation *s, struct steps *steps)
 	steps->ok = steps->ok && step_needing("mokutil", then, &why, steps->err) &&
 		    add_verb(&line, "enroll", s, steps->err) &&
 		    (!s->efivars || shell_words(&line, efivars, steps->err)) &&
-		    ks_buf_append(&line, "", 1, steps->err) &&
-		    ks_string_copy(&command, (const char *)line.data, steps->err);
+		    shell_take(&line, &command, steps->err);
 	add_step(steps, command, why ? why : "");
 }
 
